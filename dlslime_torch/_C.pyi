@@ -1,0 +1,35 @@
+"""The C++ extension. Load it through dlslime_torch._backend.extension(), which checks that it fits this torch."""
+
+from datetime import timedelta
+
+from torch._C import _distributed_c10d as c10d
+
+class Options(c10d.Backend.Options):
+    """How a group communicates; pass it as ``pg_options``. Each field has an environment variable: see ``knobs()``."""
+
+    engines: list[str]
+    interface: str
+    host_id: str
+    spin_us: int
+    connect_timeout: timedelta
+    threads: int
+    def __init__(self) -> None: ...
+
+class Backend(c10d.Backend):
+    def report(self) -> dict[str, str]:
+        """What is really in use: under "engine" its name, and why the ones preferred to it were not taken."""
+
+    def comm_seconds(self) -> float:
+        """Time spent inside operations of this group so far."""
+
+def built_for_torch() -> str: ...
+def knobs() -> list[tuple[str, str, str, str]]: ...
+def create_backend(
+    store: c10d.Store,
+    rank: int,
+    size: int,
+    timeout: timedelta,
+    group_id: str,
+    global_ranks: list[int],
+    options: Options | None,
+) -> Backend: ...

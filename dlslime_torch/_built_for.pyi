@@ -1,0 +1,3 @@
+"""Written by the build beside the extension."""
+
+TORCH: str
