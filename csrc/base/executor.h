@@ -1,0 +1,153 @@
+// Executor: runs coroutines. Whoever waits holds the token and advances every operation that can move; when nobody waits the
+// progress thread does; when nothing moves everybody sleeps (design: "operations are coroutines").
+//
+// Threads:    submit, run, wait, cancel, with_token, poll_once: any thread. The rest: under the token.
+// Ownership:  operations belong to the caller until done; pollers and the sleeper outlive the executor's use of them.
+// Errors:     operations end with a Status; nothing here throws.
+// Units:      Nanos on the given clock.
+// Invariants: coroutine code runs only under the token; bulk work runs only without it; nobody holds the token in a system
+//             call other than the sleeper's.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "base/frame_pool.h"
+#include "base/operation.h"
+#include "base/wait.h"
+
+namespace dlslime {
+
+// An engine's share of a pass. Under the token.
+class Poller {
+ public:
+  virtual ~Poller() = default;
+  virtual bool poll() = 0;          // true: something moved. At most ~20 us.
+  virtual void about_to_sleep() {}  // tell peers that they must ring; a last poll() follows
+  virtual void woke() {}
+};
+
+// The one sleeping place. The simulator has none and never sleeps.
+class Sleeper {
+ public:
+  virtual ~Sleeper() = default;
+  virtual void sleep(Nanos timeout) = 0;  // under the token, from the driving thread
+  virtual void wake() = 0;                // any thread
+};
+
+// How long to wait hot before sleeping: spin (only where every rank has a core), then yield.
+struct Ladder {
+  Nanos spin{std::chrono::microseconds(20)};
+  Nanos yield{std::chrono::microseconds(200)};
+};
+
+class Executor {
+ public:
+  Executor(const Clock& clock, Sleeper* sleeper, Ladder ladder);
+  ~Executor();
+
+  const Clock& clock() const { return clock_; }
+
+  void submit(Operation& op);             // asynchronous: begins here if the token is free
+  bool run(Operation& op, Nanos until);   // submit and wait, on this thread from start to end in the usual case
+  bool wait(Operation& op, Nanos until);  // true: done; false: `until` passed and the operation goes on
+  void cancel(Operation& op, Status why);
+  void poll_once();  // one pass if the token is free; never bulk work
+
+  // Runs `f` under the token, waiting for it if need be.
+  template <class F>
+  auto with_token(F f) {
+    TokenHolder holder(*this);
+    return f();
+  }
+
+  void start_progress_thread();
+  void stop_progress_thread();
+
+  // The token itself, for those who must stop everything (fork): with_token in two halves.
+  void lock() { acquire_token(); }
+  void unlock() {
+    release_token();
+    kick();
+  }
+
+  // --- under the token ---
+  void set_ladder(Ladder ladder) { ladder_ = ladder; }
+  void add(Poller& poller) { pollers_.push_back(&poller); }
+  void remove(Poller& poller) { std::erase(pollers_, &poller); }
+  void fail(Scope& scope, Status why);    // sticky: fails what is active and what comes later
+  void fail(Operation& op, Status why);
+  void retire(Scope& scope);              // its last word: nothing of it is active any more, nothing will be reported to it
+  bool pass(bool with_bulk = true);       // advances whatever can move; true: something moved
+  void check_deadlines();
+  Nanos next_deadline();                  // kNever: none
+  bool idle() const { return active_count_.load(std::memory_order_relaxed) == 0; }
+  List<Operation, ActiveTag>& active() { return active_; }
+  uint64_t heap_allocations() const { return frames_.heap_allocations(); }
+
+ private:
+  friend class Wait;
+  friend class Event;
+  class TokenHolder {
+   public:
+    explicit TokenHolder(Executor& executor) : executor_(executor) { executor_.acquire_token(); }
+    ~TokenHolder() { executor_.release_token(); executor_.kick(); }
+    TokenHolder(const TokenHolder&) = delete;
+    TokenHolder& operator=(const TokenHolder&) = delete;
+
+   private:
+    Executor& executor_;
+  };
+
+  bool try_token();
+  void acquire_token();
+  void release_token();
+  void notify();  // wakes the threads that wait for the token or for their operation
+  void wait_for_token(Nanos until, const Operation* op);
+  void kick();  // wake the progress thread if there is work and nobody waits
+
+  void push_inbox(Operation& op);
+  bool drain_inbox();
+  void accept(Operation& op);
+  void begin(Operation& op);
+  void settle(Operation& op);
+  void finish(Operation& op, Status status);
+  void start_next(Scope& scope);
+  Status outcome(Operation& op);
+  bool report_failures();
+
+  void enlist(Wait& wait);
+  void make_ready(Wait& wait);
+  bool collect_ready();
+  bool resume_ready();
+  bool run_bulk();
+  void drive(const Operation* op, Nanos until);
+  void relax(Nanos& idle_since);
+  void sleep(Nanos now);
+  void progress_loop();
+
+  const Clock& clock_;
+  Sleeper* sleeper_;
+  Ladder ladder_;
+  FramePool frames_;
+  std::vector<Poller*> pollers_;
+  List<Operation, ActiveTag> active_;
+  List<Wait, WaitTag> polled_, ready_, bulk_;
+  std::vector<std::pair<Scope*, Status>> failures_;  // to be reported to their scopes at the end of the pass
+
+  alignas(128) std::atomic<uint32_t> token_{0};
+  std::atomic<uint32_t> token_waiters_{0};  // threads asleep on notice_
+  std::atomic<uint32_t> demands_{0};        // threads inside acquire_token(): a driver steps aside for them
+  std::atomic<uint32_t> notice_{0};
+  std::atomic<int> waiters_{0};             // threads inside wait(): the progress thread steps aside
+  std::atomic<int> active_count_{0};
+  std::atomic<Operation*> inbox_{nullptr};
+  std::atomic<bool> asleep_{false};
+  alignas(128) std::atomic<uint32_t> work_{0};
+  std::atomic<uint32_t> parked_{0};
+  std::atomic<bool> stop_{false};
+  std::thread progress_;
+};
+
+}  // namespace dlslime

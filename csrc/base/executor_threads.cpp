@@ -1,0 +1,213 @@
+// The half of the executor that knows threads: the token, waiting, sleeping, the progress thread.
+#include <sched.h>
+
+#include <algorithm>
+
+#include "base/executor.h"
+#include "base/futex.h"
+
+namespace dlslime {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+namespace {
+// A sleeper looks at deadlines, aborts and dead peers at least this often, in case a bell is lost.
+constexpr Nanos kLongestSleep = milliseconds(50);
+// Deadlines are looked at after so many busy passes even if something always moves.
+constexpr unsigned kPassesBetweenChecks = 256;
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+}  // namespace
+
+Executor::Executor(const Clock& clock, Sleeper* sleeper, Ladder ladder)
+    : clock_(clock), sleeper_(sleeper), ladder_(ladder) {}
+
+Executor::~Executor() { stop_progress_thread(); }
+
+// ---- the token ----
+
+bool Executor::try_token() {
+  return !token_.load(std::memory_order_relaxed) && !token_.exchange(1, std::memory_order_acquire);
+}
+
+void Executor::release_token() {
+  token_.store(0, std::memory_order_seq_cst);
+  if (token_waiters_.load(std::memory_order_seq_cst)) notify();
+}
+
+void Executor::notify() {
+  notice_.fetch_add(1);
+  futex_wake_all(notice_);
+}
+
+void Executor::wait_for_token(Nanos until, const Operation* op) {
+  // The sleeper serves those who wait for their operation; it must hear of new ones, and of who demands the token itself.
+  if (sleeper_ && asleep_.load() && (!op || inbox_.load())) sleeper_->wake();
+  const uint32_t seen = notice_.load();
+  token_waiters_.fetch_add(1);
+  const Nanos left = std::min<Nanos>(until - clock_.now(), milliseconds(1));
+  if (!token_.load()) {
+    sched_yield();  // free, but demanded by another
+  } else if (!(op && op->done()) && left.count() > 0) {
+    futex_wait(notice_, seen, left);
+  }
+  token_waiters_.fetch_sub(1);
+}
+
+void Executor::acquire_token() {
+  if (try_token()) return;
+  demands_.fetch_add(1);
+  for (int spins = 0; !try_token(); ++spins) {
+    if (spins < 50) {
+      pause_cpu();
+    } else {
+      wait_for_token(kNever, nullptr);
+    }
+  }
+  demands_.fetch_sub(1);
+}
+
+void Executor::kick() {
+  if (!parked_.load() || idle() || waiters_.load()) return;
+  work_.fetch_add(1);
+  futex_wake_all(work_);
+}
+
+// ---- callers ----
+
+void Executor::submit(Operation& op) {
+  push_inbox(op);
+  if (try_token()) {
+    pass(false);
+    release_token();
+  } else if (sleeper_ && asleep_.load()) {
+    sleeper_->wake();
+  }
+  kick();
+}
+
+bool Executor::run(Operation& op, Nanos until) {
+  push_inbox(op);
+  return wait(op, until);
+}
+
+bool Executor::wait(Operation& op, Nanos until) {
+  waiters_.fetch_add(1);
+  while (!op.done()) {
+    if (!demands_.load() && try_token()) {
+      drive(&op, until);
+      release_token();
+    } else {
+      wait_for_token(until, &op);
+    }
+    if (until != kNever && clock_.now() >= until) break;
+  }
+  waiters_.fetch_sub(1);
+  kick();
+  return op.done();
+}
+
+void Executor::poll_once() {
+  if (!try_token()) return;
+  pass(false);
+  check_deadlines();
+  release_token();
+  kick();
+}
+
+void Executor::cancel(Operation& op, Status why) {
+  with_token([&] {
+    drain_inbox();
+    if (!op.done()) fail(op, std::move(why));
+  });
+}
+
+// ---- driving ----
+
+void Executor::drive(const Operation* op, Nanos until) {
+  Nanos idle_since{0};
+  unsigned passes = 0;
+  while (op ? !op->done() : (!idle() && !waiters_.load() && !stop_.load())) {
+    // A driver holds the token for as long as its operation takes: who wants to abort that operation is let in. Our caller
+    // comes back, unless another drives by then, who may finish our operation.
+    if (demands_.load(std::memory_order_relaxed)) break;
+    if (pass()) {
+      idle_since = Nanos{0};
+      if (++passes % kPassesBetweenChecks) continue;
+      check_deadlines();
+    } else {
+      relax(idle_since);
+    }
+    if (until != kNever && clock_.now() >= until) break;
+  }
+}
+
+void Executor::relax(Nanos& idle_since) {
+  const Nanos now = clock_.now();
+  if (idle_since.count() == 0) idle_since = now;
+  const Nanos idle_for = now - idle_since;
+  if (idle_for < ladder_.spin) {
+    for (int i = 0; i < 4; ++i) pause_cpu();
+  } else if (idle_for < ladder_.spin + ladder_.yield) {
+    sched_yield();
+  } else {
+    sleep(now);
+    idle_since = clock_.now() - ladder_.spin;  // woken: yield a little before sleeping again
+  }
+}
+
+void Executor::sleep(Nanos now) {
+  check_deadlines();
+  asleep_.store(true);
+  for (Poller* poller : pollers_) poller->about_to_sleep();
+  if (!pass() && !inbox_.load() && !demands_.load()) {
+    const Nanos until = std::min(next_deadline(), now + kLongestSleep);
+    const Nanos left = until - clock_.now();
+    if (left.count() > 0) sleeper_->sleep(left);
+  }
+  for (Poller* poller : pollers_) poller->woke();
+  asleep_.store(false);
+}
+
+// ---- the progress thread ----
+
+void Executor::start_progress_thread() {
+  progress_ = std::thread([this] { progress_loop(); });
+}
+
+void Executor::stop_progress_thread() {
+  if (!progress_.joinable()) return;
+  stop_.store(true);
+  work_.fetch_add(1);
+  futex_wake_all(work_);
+  if (sleeper_) sleeper_->wake();
+  progress_.join();
+}
+
+void Executor::progress_loop() {
+  while (!stop_.load()) {
+    uint32_t seen = work_.load();
+    parked_.store(1);
+    while (!stop_.load() && (idle() || waiters_.load())) {
+      futex_wait(work_, seen, kNever);
+      seen = work_.load();
+    }
+    parked_.store(0);
+    if (stop_.load()) return;
+    if (!demands_.load() && try_token()) {
+      drive(nullptr, kNever);
+      release_token();
+    } else {
+      wait_for_token(kNever, nullptr);
+    }
+  }
+}
+
+}  // namespace dlslime

@@ -1,0 +1,86 @@
+// Operation: one issued operation, the root of its coroutine.   Scope: operations that fail together.
+//
+// Threads:    done() and status() from any thread; everything else under the executor's token.
+// Ownership:  the caller (or Work) owns the operation and keeps it until done(); the executor never touches it afterwards.
+// Errors:     status() after done().
+//
+//   state        what holds                                             moved on by
+//   -----------  -----------------------------------------------------  -------------------------------
+//   new          nobody knows it                                        Executor::submit / run
+//   queued       in its scope's queue: an earlier ordered one is active  the earlier one's end, deadline, failure
+//   active       its coroutine has started; suspended at `wait_`         its wait becoming ready or failing
+//   done         status() is valid, its frames are gone                 -
+#pragma once
+#include <atomic>
+#include <string>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/status.h"
+#include "base/task.h"
+
+namespace dlslime {
+
+class Executor;
+class Operation;
+class Wait;
+
+struct ActiveTag {};
+struct QueueTag {};
+
+// What fails together (a group). Ordered operations of one scope run one at a time, in issue order.
+class Scope {
+ public:
+  virtual ~Scope() = default;
+  const Status& failed() const { return failed_; }
+
+ protected:
+  // Under the token, after an ordered operation has ended in failure (once, the first): the scope decides whether that
+  // poisons it, by Executor::fail, and tells others.
+  virtual void on_failure(const Status&) {}
+
+ private:
+  friend class Executor;
+  Status failed_;
+  Operation* running_ = nullptr;
+  bool starting_ = false;  // start_next() is on the stack
+  List<Operation, QueueTag> queue_;
+};
+
+class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
+ public:
+  enum class Order : uint8_t { kFree, kOrdered };
+  Operation(Scope* scope, Order order, Nanos deadline) : deadline_(deadline), scope_(scope), order_(order) {}
+  virtual ~Operation() = default;
+
+  virtual Task<> body() = 0;                  // called under the token when its turn comes
+  virtual std::string describe() const = 0;  // "all_reduce #12 of group 0"
+
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  const Status& status() const { return status_; }
+  Nanos deadline() const { return deadline_; }
+  Scope* scope() const { return scope_; }
+  bool running() const { return bool(task_); }
+
+ protected:
+  // Under the token, as the very last touch: must end in mark_done(). May hand the operation to a completion queue.
+  virtual void finished() noexcept { mark_done(); }
+  void mark_done() noexcept { done_.store(true, std::memory_order_release); }
+
+ private:
+  friend class Executor;
+  friend class Wait;
+
+  std::atomic<bool> done_{false};
+  Nanos deadline_;
+  Scope* scope_;
+  Order order_;
+  Executor* executor_ = nullptr;
+  Wait* wait_ = nullptr;  // where the coroutine is suspended
+  Status injected_;       // a failure that its wait must throw
+  Status status_;
+  Task<> task_;
+  Operation* inbox_next_ = nullptr;
+};
+
+}  // namespace dlslime

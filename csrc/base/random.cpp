@@ -1,0 +1,43 @@
+#include "base/random.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <system_error>
+
+namespace dlslime {
+namespace {
+
+struct Buffer {
+  std::array<std::byte, 4096> bytes;
+  size_t used = sizeof(bytes);
+  pid_t owner = 0;
+};
+
+void refill(Buffer& buffer) {
+  size_t filled = 0;
+  while (filled < buffer.bytes.size()) {
+    const ssize_t n = getrandom(buffer.bytes.data() + filled, buffer.bytes.size() - filled, 0);
+    if (n < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "getrandom");
+    if (n > 0) filled += size_t(n);
+  }
+  buffer.used = 0;
+  buffer.owner = getpid();
+}
+
+}  // namespace
+
+void fill_random(std::span<std::byte> out) {
+  thread_local Buffer buffer;
+  for (size_t done = 0; done < out.size();) {
+    if (buffer.used == buffer.bytes.size() || buffer.owner != getpid()) refill(buffer);
+    const size_t n = std::min(out.size() - done, buffer.bytes.size() - buffer.used);
+    std::memcpy(out.data() + done, buffer.bytes.data() + buffer.used, n);
+    buffer.used += n;
+    done += n;
+  }
+}
+
+}  // namespace dlslime

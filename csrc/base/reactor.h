@@ -1,0 +1,50 @@
+// Reactor: the one sleeping place. Every socket, bell and pidfd joins its epoll set.
+//
+// Threads:    wake() from any thread; everything else under the executor's token.
+// Ownership:  descriptors and handlers belong to the caller, who removes them before they die.
+// Units:      Nanos.
+// Invariants: a handler may add and remove descriptors, its own too.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <unordered_map>
+
+#include "base/executor.h"
+#include "base/fd.h"
+
+namespace dlslime {
+
+class Reactor final : public Poller, public Sleeper {
+ public:
+  using Handler = std::function<void(uint32_t events)>;
+  enum class Heat : uint8_t {
+    kHot,   // looked at in every pass: sockets that carry data
+    kCold,  // looked at now and then: listeners, pidfds, bells
+  };
+
+  Reactor();
+
+  void add(int fd, uint32_t events, Heat heat, Handler handler);
+  void modify(int fd, uint32_t events);
+  void remove(int fd);
+  // In a forked child: closes every descriptor here, without touching the epoll set, which the parent goes on using.
+  void close_inherited();
+
+  bool poll() override;
+  void sleep(Nanos timeout) override;
+  void wake() override;
+
+ private:
+  struct Entry {
+    Heat heat;
+    Handler handler;
+  };
+  bool dispatch(int timeout_ms);
+
+  UniqueFd epoll_, wake_;
+  std::unordered_map<int, Entry> entries_;
+  int hot_ = 0;
+  unsigned passes_ = 0;
+};
+
+}  // namespace dlslime
