@@ -1,0 +1,30 @@
+// PeerInfo: what others need to know to reach a process. One versioned document, published in the store (msgpack).
+//
+// Threads: a value.   Errors: decode() answers kMismatch for another version and kInvalid for bytes that are no PeerInfo.
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace dlslime {
+
+struct PeerInfo {
+  static constexpr int kVersion = 1;  // of this document and of everything spoken between processes
+
+  std::string id;       // 32 hex digits, new for every Runtime: names an incarnation, not a machine
+  std::string secret;   // 32 bytes; whoever can read the store may connect
+  int pid = 0;
+  std::string host;     // boot id, or the `host_id` option beside it
+  std::map<std::string, std::string> addresses;  // engine name -> that engine's own blob
+
+  std::string encode() const;
+  static Status decode(std::string_view bytes, PeerInfo* out);
+};
+
+// A map of strings as one blob, for what engines offer to each other.
+std::string pack(const std::map<std::string, std::string>& map);
+Status unpack(std::string_view bytes, std::map<std::string, std::string>* out);
+
+}  // namespace dlslime

@@ -1,0 +1,22 @@
+// Services: what every engine is given by the Runtime that owns it.
+//
+// Threads:    a bundle of references; what may be called when is said by each of them.
+// Ownership:  all of it belongs to the Runtime and outlives the engine and the engine's endpoints.
+#pragma once
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/reactor.h"
+#include "engine/peer_info.h"
+#include "memory/region.h"
+
+namespace dlslime {
+
+struct Services {
+  const Clock& clock;
+  Executor& executor;
+  Reactor& reactor;
+  RegionTable& regions;
+  const PeerInfo& self;  // id and secret are set; addresses are filled in after the engines exist
+};
+
+}  // namespace dlslime

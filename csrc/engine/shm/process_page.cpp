@@ -1,0 +1,83 @@
+#include "engine/shm/process_page.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace dlslime::shm {
+namespace {
+
+Status failed(const std::string& what) { return {Code::kUnavailable, what + ": " + std::strerror(errno)}; }
+
+}  // namespace
+
+Status ProcessPage::create(std::unique_ptr<ProcessPage>* out) {
+  auto page = std::make_unique<ProcessPage>();
+  if (Status status = SharedMemory::create("dlslime-process", sizeof(PageContents), &page->memory_); !status.ok()) return status;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("pipe2");
+  page->bell_read_.reset(ends[0]);
+  page->bell_write_.reset(ends[1]);
+  *out = std::move(page);
+  return {};
+}
+
+std::string ProcessPage::address() const {
+  // Where the nonce lies in this process's memory lets a peer find out whether it may read that memory.
+  const std::string nonce_at = std::to_string(reinterpret_cast<uintptr_t>(&memory_.nonce()));
+  return pack({{"page", memory_.offer()}, {"bell", std::to_string(bell_write_.get())}, {"nonce_at", nonce_at}});
+}
+
+void ProcessPage::silence() {
+  char drain[256];
+  while (::read(bell_read_.get(), drain, sizeof drain) == ssize_t(sizeof drain)) {
+  }
+}
+
+Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr<ShmPeer>* out) {
+  const auto address = peer.addresses.find("shm");
+  if (address == peer.addresses.end()) return {Code::kUnavailable, "the peer does not offer shared memory"};
+  if (peer.host != self.host) return {Code::kUnavailable, "another host"};
+  std::map<std::string, std::string> parts;
+  if (Status status = unpack(address->second, &parts); !status.ok()) return status;
+  auto opened = std::make_unique<ShmPeer>();
+  opened->pid_ = peer.pid;
+  opened->pidfd_.reset(int(syscall(SYS_pidfd_open, peer.pid, 0)));
+  if (!opened->pidfd_) return failed("pidfd_open of process " + std::to_string(peer.pid));
+  if (Status status = SharedMemory::open(peer.pid, parts["page"], sizeof(PageContents), &opened->memory_); !status.ok()) {
+    return status;
+  }
+  const std::string bell = "/proc/" + std::to_string(peer.pid) + "/fd/" + parts["bell"];
+  opened->bell_.reset(::open(bell.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!opened->bell_) return failed("open " + bell);
+  Nonce seen{};
+  const uint64_t nonce_at = std::strtoull(parts["nonce_at"].c_str(), nullptr, 10);
+  const bool readable = opened->read(nonce_at, std::as_writable_bytes(std::span(seen))).ok();
+  opened->can_read_ = readable && seen == opened->memory_.nonce();
+  *out = std::move(opened);
+  return {};
+}
+
+Status ShmPeer::read(uint64_t address, std::span<std::byte> into) const {
+  iovec local{into.data(), into.size()};
+  iovec remote{reinterpret_cast<void*>(address), into.size()};
+  while (local.iov_len) {
+    const ssize_t n = process_vm_readv(pid_, &local, 1, &remote, 1, 0);
+    if (n < 0 && errno == ESRCH) return {Code::kPeerDied, "process " + std::to_string(pid_) + " is gone"};
+    if (n <= 0) return failed("reading " + std::to_string(local.iov_len) + " bytes of process " + std::to_string(pid_));
+    local = {static_cast<char*>(local.iov_base) + n, local.iov_len - size_t(n)};
+    remote = {static_cast<char*>(remote.iov_base) + n, remote.iov_len - size_t(n)};
+  }
+  return {};
+}
+
+void ShmPeer::wake() const {
+  const char one = 1;
+  (void)!::write(bell_.get(), &one, 1);  // a full pipe rings as well
+}
+
+}  // namespace dlslime::shm

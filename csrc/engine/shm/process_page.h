@@ -1,0 +1,61 @@
+// ProcessPage: what each process shows to all others on its host. ShmPeer: another process's page, proven to be its.
+//
+// Threads:    ring() from any; the rest under the token.
+// Ownership:  owns mapping and descriptors.
+// Errors:     open() says what is in the way: another host, another pid namespace, no permission.
+// Invariants: `asleep` is written by the page's owner only; a publisher stores its word first, then looks at `asleep`; a sleeper sets
+//             `asleep` first, then looks at the words: one of them sees the other (both sequentially consistent).
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "base/fd.h"
+#include "engine/peer_info.h"
+#include "engine/shm/shared_memory.h"
+#include "memory/region.h"
+
+namespace dlslime::shm {
+
+struct PageContents {
+  alignas(128) std::atomic<uint32_t> asleep;
+  alignas(128) std::atomic<uint64_t> live[RegionTable::kLiveSlots];  // RegionTable::show_live
+};
+
+class ProcessPage {
+ public:
+  static Status create(std::unique_ptr<ProcessPage>* out);
+
+  std::string address() const;
+  PageContents& contents() { return *reinterpret_cast<PageContents*>(memory_.contents()); }
+  int bell_fd() const { return bell_read_.get(); }
+  void silence();  // empties the bell
+
+ private:
+  SharedMemory memory_;
+  UniqueFd bell_read_, bell_write_;  // a pipe: peers open its end through /proc, which an eventfd does not allow
+};
+
+class ShmPeer {
+ public:
+  static Status open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr<ShmPeer>* out);
+
+  int pid() const { return pid_; }
+  int pidfd() const { return pidfd_.get(); }
+  bool can_read() const { return can_read_; }  // its private memory, by process_vm_readv
+  Status read(uint64_t address, std::span<std::byte> into) const;
+  bool region_lives(uint64_t id) const { return contents().live[RegionTable::slot_of(id)].load(std::memory_order_seq_cst) == id; }
+  void ring() const {  // after publishing something the peer may sleep for
+    if (contents().asleep.load(std::memory_order_seq_cst)) wake();
+  }
+
+ private:
+  const PageContents& contents() const { return *reinterpret_cast<const PageContents*>(memory_.contents()); }
+  void wake() const;
+
+  int pid_ = 0;
+  SharedMemory memory_;
+  UniqueFd bell_, pidfd_;
+  bool can_read_ = false;
+};
+
+}  // namespace dlslime::shm

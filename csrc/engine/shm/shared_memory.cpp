@@ -1,0 +1,94 @@
+#include "engine/shm/shared_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/random.h"
+
+namespace dlslime::shm {
+namespace {
+
+Status failed(const std::string& what) { return {Code::kUnavailable, what + ": " + std::strerror(errno)}; }
+
+struct Offer {
+  int32_t fd;
+  int32_t reserved;
+  uint64_t mapped;
+  Nonce nonce;
+};
+
+}  // namespace
+
+SharedMemory::SharedMemory(SharedMemory&& other) noexcept
+    : at_(std::exchange(other.at_, nullptr)), mapped_(std::exchange(other.mapped_, 0)), fd_(std::move(other.fd_)) {}
+
+SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
+  if (this != &other) {
+    this->~SharedMemory();
+    new (this) SharedMemory(std::move(other));
+  }
+  return *this;
+}
+
+SharedMemory::~SharedMemory() {
+  if (at_) munmap(at_, mapped_);
+}
+
+Status SharedMemory::map(int fd, size_t bytes) {
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) return failed("mmap of " + std::to_string(bytes) + " shared bytes");
+  at_ = static_cast<std::byte*>(at);
+  mapped_ = bytes;
+  return {};
+}
+
+Status SharedMemory::create(const char* label, size_t bytes, SharedMemory* out) {
+  SharedMemory memory;
+  const size_t mapped = kHead + bytes;
+  memory.fd_.reset(memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory.fd_) return failed("memfd_create");
+  if (ftruncate(memory.fd_.get(), off_t(mapped)) != 0) return failed("ftruncate of " + std::to_string(mapped) + " shared bytes");
+  // Nobody may shrink it under a peer's feet (SIGBUS).
+  fcntl(memory.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  if (Status status = memory.map(memory.fd_.get(), mapped); !status.ok()) return status;
+  const Nonce nonce = random_value<Nonce>();
+  std::memcpy(memory.at_, nonce.data(), nonce.size());
+  *out = std::move(memory);
+  return {};
+}
+
+std::string SharedMemory::offer() const {
+  Offer offer{fd_.get(), 0, mapped_, nonce()};
+  return {reinterpret_cast<const char*>(&offer), sizeof offer};
+}
+
+Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, SharedMemory* out) {
+  Offer offer;
+  if (bytes.size() != sizeof offer) return {Code::kInvalid, "no offer of shared memory"};
+  std::memcpy(&offer, bytes.data(), sizeof offer);
+  if (offer.mapped != kHead + expected) {
+    return {Code::kMismatch, "the peer shares " + std::to_string(offer.mapped) + " bytes, " + std::to_string(kHead + expected) +
+                                 " were expected"};
+  }
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(offer.fd);
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) return failed("open " + path);
+  struct stat info{};
+  if (fstat(fd.get(), &info) != 0 || uint64_t(info.st_size) != offer.mapped) {
+    return {Code::kUnavailable, path + " is not the peer's shared memory (another pid namespace?)"};
+  }
+  SharedMemory memory;
+  if (Status status = memory.map(fd.get(), offer.mapped); !status.ok()) return status;
+  if (memory.nonce() != offer.nonce) {
+    return {Code::kUnavailable, path + " is not the peer's shared memory (another pid namespace?)"};
+  }
+  *out = std::move(memory);
+  return {};
+}
+
+}  // namespace dlslime::shm

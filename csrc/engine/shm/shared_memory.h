@@ -1,0 +1,47 @@
+// SharedMemory: an anonymous file (memfd) mapped here and by peers, which open it through /proc/<pid>/fd. No name, no file left
+// behind, not counted against /dev/shm.
+//
+// Threads:    none of its own.
+// Ownership:  unmaps and closes; a peer's mapping outlives the creator.
+// Errors:     create() and open() answer a Status that says which call failed and why.
+// Units:      bytes.
+// Invariants: the first bytes of every mapping are a nonce, so that a descriptor number read too late is noticed.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace dlslime::shm {
+
+using Nonce = std::array<uint8_t, 32>;
+
+class SharedMemory {
+ public:
+  SharedMemory() = default;
+  SharedMemory(SharedMemory&& other) noexcept;
+  SharedMemory& operator=(SharedMemory&& other) noexcept;
+  ~SharedMemory();
+
+  static constexpr size_t kHead = 128;  // the nonce's line; contents start behind it
+
+  static Status create(const char* label, size_t bytes, SharedMemory* out);
+  // What a peer needs to open it.
+  std::string offer() const;
+  static Status open(int pid, std::string_view offer, size_t bytes, SharedMemory* out);
+
+  explicit operator bool() const { return at_ != nullptr; }
+  std::byte* contents() const { return at_ + kHead; }
+  const Nonce& nonce() const { return *reinterpret_cast<const Nonce*>(at_); }
+
+ private:
+  Status map(int fd, size_t bytes);
+  std::byte* at_ = nullptr;
+  size_t mapped_ = 0;
+  UniqueFd fd_;  // kept by the creator, for peers to open
+};
+
+}  // namespace dlslime::shm

@@ -1,0 +1,85 @@
+#include "engine/shm/shm_endpoint.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+namespace dlslime::shm {
+namespace {
+constexpr size_t kSlice = 128 << 10;  // of a direct get, per pass: about 20 us
+}
+
+ShmEndpoint::ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe> pipe, Reactor& reactor, RegionTable& regions,
+                         EndpointHandler& handler)
+    : StreamEndpoint("shm", std::move(pipe), regions, handler),
+      peer_(std::move(peer)),
+      ring_(static_cast<RingPipe&>(this->pipe())),
+      reactor_(reactor),
+      death_(fcntl(peer_->pidfd(), F_DUPFD_CLOEXEC, 0)) {
+  if (!death_) return;
+  reactor_.add(death_.get(), EPOLLIN, Reactor::Heat::kCold, [this](uint32_t) {
+    dead_ = true;
+    reactor_.remove(death_.get());
+  });
+}
+
+ShmEndpoint::~ShmEndpoint() {
+  if (death_ && !dead_) reactor_.remove(death_.get());
+}
+
+void ShmEndpoint::get(Segment& segment) {
+  if (!fetches) return StreamEndpoint::get(segment);
+  gets_.push_back(segment);
+}
+
+void ShmEndpoint::cancel(Segment& segment) {
+  if (static_cast<Hook<Segment>&>(segment).linked()) {
+    if (gets_.front() == &segment) read_ = 0;
+    static_cast<Hook<Segment>&>(segment).unlink();
+    return;
+  }
+  StreamEndpoint::cancel(segment);
+}
+
+void ShmEndpoint::finish(Segment& segment, Status status) {
+  gets_.pop_front();
+  read_ = 0;
+  segment.completed(std::move(status));
+}
+
+bool ShmEndpoint::read_slice() {
+  Segment* segment = gets_.front();
+  if (!segment) return false;
+  const RemoteRegion& region = segment->remote;
+  if (segment->offset > region.length || segment->local.size() > region.length - segment->offset) {
+    finish(*segment, Status(Code::kDenied, "a get beyond the " + std::to_string(region.length) + " bytes granted"));
+    return true;
+  }
+  const auto slice = segment->local.subspan(read_, std::min(segment->local.size() - read_, kSlice));
+  const Status status = peer_->read(region.address + segment->offset + read_, slice);
+  read_ += slice.size();
+  if (status.ok() && read_ < segment->local.size()) return true;
+  if (!peer_->region_lives(region.id)) {
+    finish(*segment, dead_ ? Status(Code::kPeerDied, "process " + std::to_string(peer_->pid()) + " is gone")
+                           : Status(Code::kDenied, "the peer took its memory back"));
+  } else {
+    finish(*segment, status);
+  }
+  return true;
+}
+
+bool ShmEndpoint::advance() {
+  bool moved = read_slice();
+  if (dead_ && state().ok()) {
+    ring_.peer_died();
+    moved = true;
+  }
+  if (ring_.look() || pending() || dead_) moved |= poll();
+  if (!state().ok()) {
+    while (Segment* segment = gets_.front()) finish(*segment, state());
+  }
+  return moved;
+}
+
+}  // namespace dlslime::shm

@@ -1,0 +1,100 @@
+#include "engine/shm/shm_engine.h"
+
+#include <sys/epoll.h>
+
+#include <vector>
+
+namespace dlslime {
+
+using shm::ShmEndpoint;
+using shm::ShmPeer;
+
+ShmEngine::ShmEngine(const Options& options, const Services& services, std::unique_ptr<shm::ProcessPage> page)
+    : options_(options), services_(services), page_(std::move(page)) {
+  services_.regions.show_live(page_->contents().live);
+  services_.reactor.add(page_->bell_fd(), EPOLLIN, Reactor::Heat::kCold, [this](uint32_t) { page_->silence(); });
+}
+
+Status ShmEngine::create(const Options& options, const Services& services, std::unique_ptr<ShmEngine>* out) {
+  std::unique_ptr<shm::ProcessPage> page;
+  if (Status status = shm::ProcessPage::create(&page); !status.ok()) return status;
+  out->reset(new ShmEngine(options, services, std::move(page)));
+  return {};
+}
+
+ShmEngine::~ShmEngine() {
+  services_.reactor.remove(page_->bell_fd());
+  services_.regions.show_live({});
+}
+
+const Capabilities& ShmEngine::capabilities() const {
+  static const Capabilities capabilities{stream::kMaxMessage, true};
+  return capabilities;
+}
+
+std::shared_ptr<ShmPeer> ShmEngine::find(const std::string& peer_id) const {
+  const auto found = peers_.find(peer_id);
+  return found == peers_.end() ? nullptr : found->second.lock();
+}
+
+Status ShmEngine::reach(const PeerInfo& peer) {
+  if (auto known = find(peer.id)) {
+    met_[peer.id] = known;
+    return {};
+  }
+  std::unique_ptr<ShmPeer> opened;
+  if (Status status = ShmPeer::open(services_.self, peer, &opened); !status.ok()) return status;
+  std::shared_ptr<ShmPeer> shared = std::move(opened);
+  peers_[peer.id] = shared;
+  met_[peer.id] = std::move(shared);
+  return {};
+}
+
+std::string ShmEngine::offer(const PeerInfo& peer) {
+  const auto known = find(peer.id);
+  shm::SharedMemory ring;
+  if (!known || !shm::SharedMemory::create("dlslime-ring", sizeof(shm::Ring), &ring).ok()) return {};
+  std::string offer = pack({{"ring", ring.offer()}, {"reads", reads_directly(*known) ? "1" : ""}});
+  offered_[peer.id] = std::move(ring);
+  return offer;
+}
+
+void ShmEngine::withdraw(const PeerInfo& peer) {
+  offered_.erase(peer.id);
+  met_.erase(peer.id);
+  if (const auto found = peers_.find(peer.id); found != peers_.end() && found->second.expired()) peers_.erase(found);
+}
+
+std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, std::string_view offer, EndpointHandler& handler) {
+  const auto known = find(peer.id);
+  const auto mine = offered_.extract(peer.id);
+  std::map<std::string, std::string> parts;
+  shm::SharedMemory theirs;
+  if (!known || mine.empty() || !unpack(offer, &parts).ok()) return nullptr;
+  if (!shm::SharedMemory::open(known->pid(), parts["ring"], sizeof(shm::Ring), &theirs).ok()) return nullptr;
+  auto pipe = std::make_unique<shm::RingPipe>(known, std::move(mine.mapped()), std::move(theirs));
+  auto endpoint =
+      std::make_unique<ShmEndpoint>(known, std::move(pipe), services_.reactor, services_.regions, handler);
+  endpoint->fetches = reads_directly(*known);
+  endpoint->peer_fetches = !parts["reads"].empty();
+  endpoints_.push_back(*endpoint);
+  return endpoint;
+}
+
+std::unique_ptr<SharedPages> ShmEngine::share(const SharedPages::Layout& layout) {
+  std::unique_ptr<shm::ShmPages> pages;
+  if (!shm::ShmPages::create(layout, *this, &pages).ok()) return nullptr;
+  return pages;
+}
+
+bool ShmEngine::poll() {
+  bool moved = false;
+  for (ShmEndpoint* endpoint = endpoints_.front(); endpoint;) {
+    ShmEndpoint* next = endpoints_.next(*endpoint);
+    moved |= endpoint->advance();
+    endpoint = next;
+  }
+  return moved;
+}
+
+}  // namespace dlslime

@@ -1,0 +1,57 @@
+// ShmEngine: processes on one host, proven by mapping each other's page through /proc: no guess from names or environment.
+//
+// Threads:    under the token, but for create() and address().
+// Ownership:  endpoints and pages belong to who made them and must be gone before the engine.
+// Errors:     reach() says what is in the way; then another engine serves the pair.
+// Units:      bytes.
+// Requires:   memfd_create (Linux 3.17), pidfd_open (5.3), /proc; process_vm_readv where the system allows it.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/services.h"
+#include "engine/shm/process_page.h"
+#include "engine/shm/shm_endpoint.h"
+#include "engine/shm/shm_pages.h"
+
+namespace dlslime {
+
+class ShmEngine final : public Engine, public shm::PeerDirectory {
+ public:
+  struct Options {
+    bool direct_reads = true;  // process_vm_readv where allowed
+  };
+  static Status create(const Options& options, const Services& services, std::unique_ptr<ShmEngine>* out);
+  ~ShmEngine() override;
+
+  std::string_view name() const override { return "shm"; }
+  const Capabilities& capabilities() const override;
+  std::string address() const override { return page_->address(); }
+  Status reach(const PeerInfo& peer) override;
+  std::string offer(const PeerInfo& peer) override;
+  void withdraw(const PeerInfo& peer) override;
+  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer, EndpointHandler& handler) override;
+  std::unique_ptr<SharedPages> share(const SharedPages::Layout& layout) override;
+
+  bool poll() override;
+  void about_to_sleep() override { page_->contents().asleep.store(1, std::memory_order_seq_cst); }
+  void woke() override { page_->contents().asleep.store(0, std::memory_order_seq_cst); }
+
+  std::shared_ptr<shm::ShmPeer> find(const std::string& peer_id) const override;
+
+ private:
+  ShmEngine(const Options& options, const Services& services, std::unique_ptr<shm::ProcessPage> page);
+  bool reads_directly(const shm::ShmPeer& peer) const { return options_.direct_reads && peer.can_read(); }
+
+  const Options options_;
+  const Services services_;
+  std::unique_ptr<shm::ProcessPage> page_;
+  std::map<std::string, std::weak_ptr<shm::ShmPeer>> peers_;  // by PeerInfo::id; alive while somebody uses them
+  std::map<std::string, std::shared_ptr<shm::ShmPeer>> met_;   // reached, not yet connected or shared with
+  std::map<std::string, shm::SharedMemory> offered_;           // rings made for a peer, until connect()
+  List<shm::ShmEndpoint, shm::EndpointTag> endpoints_;
+};
+
+}  // namespace dlslime

@@ -1,0 +1,44 @@
+#include "engine/shm/shm_pages.h"
+
+namespace dlslime::shm {
+
+ShmPages::ShmPages(const Layout& layout, const PeerDirectory& directory)
+    : SharedPages(layout), directory_(directory), memory_(size_t(layout.size)), peers_(size_t(layout.size)) {}
+
+Status ShmPages::create(const Layout& layout, const PeerDirectory& directory, std::unique_ptr<ShmPages>* out) {
+  std::unique_ptr<ShmPages> pages(new ShmPages(layout, directory));
+  Status status = SharedMemory::create("dlslime-group", pages->bytes(), &pages->memory_[size_t(layout.rank)]);
+  if (!status.ok()) return status;
+  pages->point(layout.rank);
+  *out = std::move(pages);
+  return {};
+}
+
+void ShmPages::point(int rank) {
+  std::byte* at = memory_[size_t(rank)].contents();
+  words_[size_t(rank)] = lines_[size_t(rank)] = reinterpret_cast<Line*>(at);
+  data_[size_t(rank)] = at + layout_.lines * sizeof(Line);
+}
+
+Status ShmPages::attach(int rank, const PeerInfo& peer, std::string_view offer) {
+  auto found = directory_.find(peer.id);
+  if (!found) return {Code::kUnavailable, "the peer is not known to be on this host"};
+  Status status = SharedMemory::open(found->pid(), offer, bytes(), &memory_[size_t(rank)]);
+  if (!status.ok()) return status;
+  point(rank);
+  can_read_private_ &= found->can_read();
+  others_.push_back(found.get());
+  peers_[size_t(rank)] = std::move(found);
+  return {};
+}
+
+void ShmPages::publish(size_t line, uint64_t value) {
+  words_[size_t(layout_.rank)][line].word.store(value, std::memory_order_seq_cst);
+  for (const ShmPeer* peer : others_) peer->ring();
+}
+
+Status ShmPages::read_private(int owner, uint64_t address, std::span<std::byte> into) const {
+  return peers_[size_t(owner)]->read(address, into);
+}
+
+}  // namespace dlslime::shm
