@@ -1,0 +1,34 @@
+// Call: how one rank calls a collective; what ranks compare before they touch each other's bytes.
+//
+// Threads: a value.   Units: bytes.
+// Invariants: equal calls have equal fingerprints; a fingerprint off the wire may hold anything and still prints.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "message/fingerprint.h"
+#include "reduce/dtype.h"
+
+namespace dlslime {
+
+enum class CollectiveKind : uint8_t {
+  kBarrier = 1, kBroadcast, kAllReduce, kReduce, kAllGather, kGather, kScatter, kReduceScatter, kAllToAll,
+};
+
+struct Call {
+  CollectiveKind kind = CollectiveKind::kBarrier;
+  DType dtype = DType::U8;
+  bool reduces = false;
+  ReduceKind reduction = ReduceKind::Sum;
+  int root = -1;          // -1: rootless
+  uint64_t bytes = 0;     // what all ranks must agree on; 0 where sizes may differ
+  uint64_t sequence = 0;  // the how-manieth collective of the group, from 1
+
+  Fingerprint fingerprint() const;
+  static Call from(const Fingerprint& fingerprint);
+  std::string describe() const;  // "all_reduce(sum, float32, 4096 bytes) #12"
+};
+
+const char* name_of(CollectiveKind kind);
+
+}  // namespace dlslime

@@ -1,0 +1,72 @@
+#include "collective/group.h"
+
+#include "collective/local/local_group.h"
+
+namespace dlslime {
+namespace {
+
+std::vector<Endpoint*> endpoints(const std::vector<std::shared_ptr<Endpoint>>& peers) {
+  std::vector<Endpoint*> all;
+  for (const auto& peer : peers) all.push_back(peer.get());
+  return all;
+}
+
+}  // namespace
+
+Group::Group(Executor& executor, Messenger& messenger, Parts parts)
+    : executor_(executor),
+      parts_(std::move(parts)),
+      channel_(messenger, *this, parts_.context, parts_.rank, endpoints(parts_.peers)),
+      left_after_(size_t(parts_.size), UINT64_MAX) {
+  if (parts_.pages) local_ = std::make_unique<LocalGroup>(*this, *parts_.pages);
+}
+
+Group::~Group() { executor_.retire(*this); }
+
+const Call& Group::begin(Call call) {
+  call.sequence = ++begun_;
+  current_ = call;
+  for (int rank = 0; rank < size(); ++rank) {
+    if (call.sequence <= left_after_[rank]) continue;
+    throw Failure(Status(Code::kClosed, "rank " + std::to_string(rank) + " has left the group").at_peer(rank));
+  }
+  return current_;
+}
+
+void Group::fail(Status why) {
+  if (!failed().ok()) return;
+  executor_.fail(*this, why);
+#if DLSLIME_PLANT_BUG != 3  // the simulator must notice: a failure that is not passed on leaves the others to their deadlines
+  if (!left_) channel_.tell_failure(why);
+#endif
+}
+
+void Group::leave() {
+  if (left_) return;
+  left_ = true;
+  executor_.fail(*this, Status(Code::kClosed, "the group was destroyed on this rank"));
+  channel_.tell_bye(finished_);
+}
+
+void Group::peer_failed(int, const Status& why) { fail(why); }
+
+void Group::peer_left(int rank, uint64_t finished) {
+  left_after_[rank] = finished;
+  if (begun_ > finished_ && begun_ > finished) {  // the one going on can't end without it
+    fail(Status(Code::kClosed, "rank " + std::to_string(rank) + " has left the group").at_peer(rank));
+  }
+}
+
+Status Group::mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) {
+  return Status(Code::kMismatch, "rank " + std::to_string(rank) + " called " + Call::from(theirs).describe() + " where rank " +
+                                     std::to_string(parts_.rank) + " called " + Call::from(mine).describe())
+      .at_peer(rank);
+}
+
+std::string Group::missing() const {
+  std::string text;
+  for (int rank : channel_.unexpected_from()) text += (text.empty() ? "rank " : ", rank ") + std::to_string(rank);
+  return text;
+}
+
+}  // namespace dlslime

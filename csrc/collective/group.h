@@ -1,0 +1,93 @@
+// Group: the ranks that take part in collectives, as one of them sees it.
+//
+// Threads:    construction and destruction under the token; name(), rank(), size() from any; the rest under the token.
+// Ownership:  owns its channel and shared pages; shares the endpoints with other groups of the same processes.
+// Errors:     a failed collective, a dead peer or a peer's report fails the whole group, for good, and tells the others.
+// Invariants: collectives run in issue order, one at a time, on every rank the same; point-to-point is free of that order.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "collective/call.h"
+#include "collective/plan.h"
+#include "engine/shared_pages.h"
+#include "message/channel.h"
+
+namespace dlslime {
+
+class LocalGroup;
+
+// Memory for what others send, kept from one collective to the next.
+class Scratch {
+ public:
+  std::byte* get(size_t bytes) {
+    if (bytes > size_) {
+      memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+      size_ = bytes;
+    }
+    return memory_.get();
+  }
+
+ private:
+  std::unique_ptr<std::byte[]> memory_;
+  size_t size_ = 0;
+};
+
+class Group final : public Scope, public ChannelListener {
+ public:
+  struct Parts {
+    std::string name;
+    int rank = 0;
+    int size = 1;
+    uint64_t context = 0;
+    std::vector<std::shared_ptr<Endpoint>> peers;  // by rank; null for itself
+    std::unique_ptr<SharedPages> pages;            // null: the ranks don't share memory
+    std::string engines;                           // for people: the names of those in use, joined by +
+    Plan plan;
+  };
+  Group(Executor& executor, Messenger& messenger, Parts parts);
+  ~Group() override;
+
+  const std::string& name() const { return parts_.name; }
+  int rank() const { return parts_.rank; }
+  int size() const { return parts_.size; }
+  const std::string& engines() const { return parts_.engines; }
+  const Plan& plan() const { return parts_.plan; }
+  Executor& executor() { return executor_; }
+  Channel& channel() { return channel_; }
+  LocalGroup* local() { return local_.get(); }  // null: the ranks don't share memory
+  Scratch& scratch() { return scratch_; }
+
+  // A collective begins: numbers the call and makes it the one that arrivals are compared with.
+  const Call& begin(Call call);
+  void end() { ++finished_; }
+  const Call& current() const { return current_; }
+  uint64_t finished() const { return finished_; }
+
+  void fail(Status why);  // and tell the others
+  void leave();           // an orderly end: what is still active fails, the others are told
+  bool flushed() const { return channel_.flushed(); }
+  std::string missing() const;  // who is in another collective than we are, as far as is known
+
+  void peer_failed(int rank, const Status& why) override;
+  void peer_left(int rank, uint64_t finished) override;
+  Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) override;
+
+ protected:
+  void on_failure(const Status& why) override { fail(why); }
+
+ private:
+  Executor& executor_;
+  Parts parts_;
+  Channel channel_;
+  std::unique_ptr<LocalGroup> local_;
+  Scratch scratch_;
+  Call current_;
+  uint64_t begun_ = 0, finished_ = 0;
+  std::vector<uint64_t> left_after_;  // by rank; operations it finished before it left
+  bool left_ = false;
+};
+
+}  // namespace dlslime

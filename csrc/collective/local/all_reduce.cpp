@@ -1,0 +1,106 @@
+// All-reduce, by size:
+//   S <= kInline    in the line itself.                     Cost: a + N S (read)
+//   S <= one_shot   everybody reads everybody's slot.       Cost: 2a + S c + N S (read)
+//   larger          two-shot: each rank reduces its shard of every chunk, then all take all shards; three-stage pipeline of
+//                   chunks.                                 Cost: 2a + ~3 S c, whatever N is
+#include "collective/local/local.h"
+#include "collective/local/steps.h"
+
+namespace dlslime::local {
+namespace {
+
+Task<> all_reduce_inline(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
+  const uint64_t s = call.sequence;
+  co_await local.line_free(s);
+  local.post(call, 0, spec.factor, data);
+  co_await local.arrived(s);
+  local.verify(call);
+  local.fold(local.reduction_of(spec, s), data.data(), data.size(), [&](int p) { return local.posted(p, s).inline_data; });
+  local.done(s);
+}
+
+Task<> all_reduce_one_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
+  const uint64_t s = call.sequence;
+  const uint64_t k = local.next_in();
+  co_await local.line_free(s);
+  co_await local.in_free(k);
+  copy({local.in_slot(local.rank(), k), data.size()}, data);
+  local.publish(LocalGroup::kPosted, k);
+  local.post(call, 0, spec.factor);
+  co_await local.arrived(s);
+  local.verify(call);
+  co_await local.all(LocalGroup::kPosted, k);
+  const Reduction reduction = local.reduction_of(spec, s);
+  local.fold(reduction, data.data(), data.size(), [&](int p) { return local.in_slot(p, k); });
+  local.publish(LocalGroup::kConsumed, k);
+  local.done(s);
+}
+
+}  // namespace
+
+Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int root) {
+  const uint64_t s = call.sequence;
+  const int me = local.rank(), n = local.size();
+  const bool takes = root < 0 || root == me;
+  co_await local.line_free(s);
+  local.post(call, 0, spec.factor);
+  co_await local.arrived(s);
+  local.verify(call);
+  const Reduction reduction = local.reduction_of(spec, s);
+  const size_t piece = LocalGroup::kSlotBytes, chunks = steps_for(data.size(), piece);
+  uint64_t k0 = 0, j0 = 0;
+  for (size_t i = 0; i < chunks + 2; ++i) {
+    if (i < chunks) {  // stage 1: what the others will reduce
+      const uint64_t k = local.next_in();
+      if (i == 0) k0 = k;
+      const Bytes chunk = part(data, i, piece);
+      co_await local.in_free(k);
+      co_await bulk([&local, chunk, k, me, n] {
+        const Bytes slot{local.in_slot(me, k), chunk.size()};
+        for (int p = 0; p < n; ++p) {
+          if (p != me) copy(shard(slot, n, p), shard(chunk, n, p));
+        }
+      });
+      local.publish(LocalGroup::kPosted, k);
+    }
+    if (i >= 1 && i - 1 < chunks) {  // stage 2: reduce my shard
+      const uint64_t k = k0 + i - 1, j = local.next_out();
+      if (i == 1) j0 = j;
+      const Bytes chunk = part(data, i - 1, piece);
+      co_await local.all(LocalGroup::kPosted, k);
+      co_await local.out_free(j);
+      co_await bulk([&local, &reduction, chunk, k, j, me, n, takes] {
+        const Bytes mine = shard(chunk, n, me);
+        const size_t at = size_t(mine.data() - chunk.data());
+        const Bytes result{local.out_slot(me, j) + at, mine.size()};
+        local.fold(reduction, result.data(), result.size(),
+                   [&](int p) { return p == me ? mine.data() : local.in_slot(p, k) + at; });
+        if (takes) copy(mine, result);
+      });
+      local.publish(LocalGroup::kReduced, j);
+      local.publish(LocalGroup::kConsumed, k);
+    }
+    if (i >= 2) {  // stage 3: take the others' shards
+      const uint64_t j = j0 + i - 2;
+      const Bytes chunk = part(data, i - 2, piece);
+      if (takes) {
+        co_await local.all(LocalGroup::kReduced, j);
+        co_await bulk([&local, chunk, j, me, n] {
+          for (int p = 0; p < n; ++p) {
+            if (p != me) copy(shard(chunk, n, p), shard(Bytes{local.out_slot(p, j), chunk.size()}, n, p));
+          }
+        });
+      }
+      local.publish(LocalGroup::kTaken, j);
+    }
+  }
+  local.done(s);
+}
+
+Task<> all_reduce(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
+  if (data.size() <= LocalGroup::kInline) return all_reduce_inline(local, call, spec, data);
+  if (data.size() <= local.group().plan().one_shot) return all_reduce_one_shot(local, call, spec, data);
+  return two_shot(local, call, spec, data, -1);
+}
+
+}  // namespace dlslime::local

@@ -1,0 +1,52 @@
+// All-to-all: each slot holds one piece for every rank. Sizes may differ; everybody shows what it sends to whom before bytes move,
+// which also tells how many steps there are. Cost: 2a + S c (write) + S c (read).
+#include "collective/local/local.h"
+#include "collective/local/steps.h"
+
+namespace dlslime::local {
+namespace {
+
+void verify_sizes(LocalGroup& local, const Call& call, std::span<const Bytes> out) {
+  for (int p = 0; p < local.size(); ++p) {
+    const uint64_t sends = local.table(p, call.sequence)[size_t(local.rank())];
+    if (sends == out[size_t(p)].size()) continue;
+    throw Failure(Status(Code::kMismatch, "rank " + std::to_string(p) + " sends " + std::to_string(sends) + " bytes to rank " +
+                                              std::to_string(local.rank()) + ", which expects " +
+                                              std::to_string(out[size_t(p)].size()) + " in " + call.describe())
+                      .at_peer(p));
+  }
+}
+
+}  // namespace
+
+Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, std::span<const Bytes> out) {
+  const int me = local.rank(), n = local.size();
+  const uint64_t s = call.sequence;
+  const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
+  co_await local.line_free(s);
+  for (int p = 0; p < n; ++p) local.table(me, s)[size_t(p)] = in[size_t(p)].size();
+  local.post(call, largest(in));
+  co_await local.arrived(s);
+  local.verify(call);
+  verify_sizes(local, call, out);
+  uint64_t most = 0;
+  for (int p = 0; p < n; ++p) most = std::max(most, local.posted(p, s).extent);
+  copy(out[size_t(me)], in[size_t(me)]);
+
+  const auto write = [&](size_t i, std::byte* slot) {
+    for (int p = 0; p < n; ++p) {
+      const auto theirs = part(in[size_t(p)], i, piece);
+      if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
+    }
+  };
+  const auto read = [&](size_t i, uint64_t k) {
+    for (int p = 0; p < n; ++p) {
+      const auto theirs = part(out[size_t(p)], i, piece);
+      if (p != me) copy(theirs, {local.in_slot(p, k) + size_t(me) * piece, theirs.size()});
+    }
+  };
+  co_await in_steps(local, steps_for(most, piece), std::min<size_t>(most, piece) * size_t(n), true, kEverybody, write, read);
+  local.done(s);
+}
+
+}  // namespace dlslime::local

@@ -1,0 +1,43 @@
+// All-gather and gather: everybody writes its own, readers copy all others'. Sizes may differ. Cost: 2a + S c (write) + N S c (read).
+#include "collective/local/local.h"
+#include "collective/local/steps.h"
+
+namespace dlslime::local {
+namespace {
+
+Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::span<const Bytes> out, bool writes, bool reads) {
+  const size_t piece = LocalGroup::kSlotBytes;
+  const auto write = [&](size_t i, std::byte* slot) {
+    const auto mine = part(in, i, piece);
+    copy({slot, mine.size()}, mine);
+  };
+  const auto read = [&](size_t i, uint64_t k) {
+    for (int p = 0; p < local.size(); ++p) {
+      if (p == local.rank()) continue;
+      const auto theirs = part(out[size_t(p)], i, piece);
+      copy(theirs, {local.in_slot(p, k), theirs.size()});
+    }
+  };
+  co_await local.line_free(call.sequence);
+  local.post(call);
+  if (reads) {
+    co_await local.arrived(call.sequence);
+    local.verify(call);
+    copy(out[size_t(local.rank())], in);
+  }
+  co_await in_steps(local, steps_for(most, piece), std::min(most, piece), writes, reads ? kEverybody : kNobody, write, read);
+  local.done(call.sequence);
+}
+
+}  // namespace
+
+Task<> all_gather(LocalGroup& local, Call call, ConstBytes in, std::span<const Bytes> out) {
+  return collect(local, call, largest(out), in, out, true, true);
+}
+
+Task<> gather(LocalGroup& local, Call call, ConstBytes in, std::span<const Bytes> out) {
+  const bool root = local.rank() == call.root;
+  return collect(local, call, in.size(), in, out, !root, root);
+}
+
+}  // namespace dlslime::local

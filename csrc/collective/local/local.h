@@ -1,0 +1,23 @@
+// The collectives over shared pages. `call` has been begun; buffers as in collectives.h; at least two ranks.
+//
+// Cost notes use S bytes, N ranks, a = one published word seen by others, c = copying a byte through the cache.
+#pragma once
+#include "collective/collectives.h"
+#include "collective/local/local_group.h"
+
+namespace dlslime::local {
+
+Task<> barrier(LocalGroup& local, Call call);
+Task<> broadcast(LocalGroup& local, Call call, Bytes data);
+Task<> all_reduce(LocalGroup& local, Call call, ReduceSpec spec, Bytes data);
+Task<> reduce(LocalGroup& local, Call call, ReduceSpec spec, Bytes data);
+Task<> all_gather(LocalGroup& local, Call call, ConstBytes in, std::span<const Bytes> out);
+Task<> gather(LocalGroup& local, Call call, ConstBytes in, std::span<const Bytes> out);
+Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Bytes out);
+Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<const ConstBytes> in, Bytes out);
+Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, std::span<const Bytes> out);
+
+// Reduce-scatter into out-slots, then everybody (root < 0) or the root takes them: all_reduce.cpp.
+Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int root);
+
+}  // namespace dlslime::local

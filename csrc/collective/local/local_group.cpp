@@ -1,0 +1,56 @@
+#include "collective/local/local_group.h"
+
+namespace dlslime {
+
+void LocalGroup::post(const Call& call, uint64_t extent, double factor, ConstBytes inline_data) {
+  const uint64_t s = call.sequence;
+  auto& mine = *reinterpret_cast<Posted*>(pages_.payload(rank(), s % kCallSlots).data());
+  mine.fingerprint = call.fingerprint();
+  mine.extent = extent;
+  mine.factor = factor;
+  if (!inline_data.empty()) std::memcpy(mine.inline_data, inline_data.data(), inline_data.size());
+  pages_.publish(s % kCallSlots, s);
+}
+
+void LocalGroup::verify_one(const Call& call, int who) const {
+  const Fingerprint theirs = posted(who, call.sequence).fingerprint;
+  const Fingerprint mine = call.fingerprint();
+  if (theirs != mine) throw Failure(group_.mismatch(who, theirs, mine));
+}
+
+void LocalGroup::verify(const Call& call) const {
+  for (int who = 0; who < size(); ++who) verify_one(call, who);
+}
+
+std::span<uint64_t> LocalGroup::table(int who, uint64_t s) const {
+  std::byte* at = pages_.data(who).data() + s % kCallSlots * table_bytes(size());
+  return {reinterpret_cast<uint64_t*>(at), size_t(size())};
+}
+
+Reduction LocalGroup::reduction_of(const ReduceSpec& spec, uint64_t s) {
+  factors_.clear();
+  if (spec.kind == ReduceKind::PremulSum) {
+    for (int who = 0; who < size(); ++who) factors_.push_back(posted(who, s).factor);
+  }
+  return Reduction{spec.kind, spec.dtype, size(), factors_};
+}
+
+bool LocalGroup::Reached::ready() {
+  if (only_ >= 0) return only_ == local_.rank() || local_.pages_.read(only_, line_) >= value_;
+  for (; next_ < local_.size(); ++next_) {
+    if (next_ != local_.rank() && local_.pages_.read(next_, line_) < value_) return false;
+  }
+  return true;
+}
+
+std::string LocalGroup::Reached::waiting_for() const {
+  std::string text;
+  for (int who = 0; who < local_.size(); ++who) {
+    const bool waited_for = only_ < 0 ? who != local_.rank() : who == only_;
+    if (waited_for && local_.pages_.read(who, line_) < value_) text += (text.empty() ? "rank " : ", rank ") + std::to_string(who);
+  }
+  if (text.empty()) return text;
+  return text + (line_ < kCallSlots ? " has not arrived" : " is late");
+}
+
+}  // namespace dlslime

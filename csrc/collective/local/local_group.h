@@ -1,0 +1,126 @@
+// LocalGroup: one rank's view of its group's shared pages; the steps that collectives over shared memory are made of.
+//
+// Threads:    under the token (bulk copies without it).
+// Ownership:  refers to the group and its pages.
+// Errors:     verify() throws kMismatch naming both calls; waits name the ranks that have not arrived.
+// Units:      bytes; steps count chunks and only grow.
+// Invariants:
+//   1. Operation s may be posted when everybody has finished s - kCallSlots (its line is then free).
+//   2. In-slot k may be written when everybody has consumed k - kSlots; out-slot k when everybody has taken k - kSlots.
+//   3. Every rank advances the step counters alike, whether it reads or writes in a step or not.
+//
+//   line          word                payload                       written when
+//   0..3          operation s         its call, extent, factor,     the rank enters operation s
+//                                     up to kInline bytes of data
+//   kPosted       in-step k           -                             its in-slot k is complete
+//   kConsumed     in-step k           -                             it needs nobody's in-slot <= k any more
+//   kReduced      out-step k          -                             its out-slot k is complete
+//   kTaken        out-step k          -                             it needs nobody's out-slot <= k any more
+//   kDone         operation s         -                             it has finished s
+#pragma once
+#include <span>
+#include <string>
+
+#include "base/wait.h"
+#include "collective/call.h"
+#include "collective/collectives.h"
+#include "engine/shared_pages.h"
+
+namespace dlslime {
+
+class LocalGroup {
+ public:
+  static constexpr size_t kCallSlots = 4;
+  static constexpr size_t kSlots = 4;
+  static constexpr size_t kSlotBytes = 128 << 10;
+  static constexpr size_t kInline = 64;
+  static constexpr size_t kBulk = 32 << 10;  // larger copies run with the token released
+  enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kLines };
+  // Per rank: the sizes it sends to each (4 generations), then in-slots, then out-slots.
+  static size_t data_bytes(int size) { return table_bytes(size) * kCallSlots + 2 * kSlots * kSlotBytes; }
+
+  LocalGroup(Group& group, SharedPages& pages) : group_(group), pages_(pages), sources_(size_t(pages.size())) {}
+
+  int rank() const { return pages_.rank(); }
+  int size() const { return pages_.size(); }
+  Group& group() { return group_; }
+
+  // ---- entering and leaving an operation ----
+  struct Posted {
+    Fingerprint fingerprint;
+    uint64_t extent;
+    double factor;
+    std::byte inline_data[kInline];
+  };
+  static_assert(sizeof(Posted) <= sizeof(SharedPages::Line::payload));
+
+  // Everybody has finished what this operation's line held before.
+  auto line_free(uint64_t s) { return all(kDone, s > kCallSlots ? s - kCallSlots : 0); }
+  void post(const Call& call, uint64_t extent = 0, double factor = 1, ConstBytes inline_data = {});
+  auto arrived(uint64_t s) { return all(s % kCallSlots, s); }
+  auto arrived_one(int who, uint64_t s) { return one(who, s % kCallSlots, s); }
+  void verify(const Call& call) const;            // everybody's
+  void verify_one(const Call& call, int who) const;
+  const Posted& posted(int who, uint64_t s) const {
+    return *reinterpret_cast<const Posted*>(pages_.payload(who, s % kCallSlots).data());
+  }
+  std::span<uint64_t> table(int who, uint64_t s) const;  // sizes that `who` sends in operation s, by destination
+  void done(uint64_t s) { pages_.publish(kDone, s); }
+
+  // ---- steps ----
+  uint64_t next_in() { return ++in_step_; }
+  uint64_t next_out() { return ++out_step_; }
+#if DLSLIME_PLANT_BUG == 1  // the simulator must notice: a slot is overwritten while a slow rank still reads it
+  auto in_free(uint64_t) { return all(kConsumed, 0); }
+#else
+  auto in_free(uint64_t k) { return all(kConsumed, k > kSlots ? k - kSlots : 0); }
+#endif
+  auto out_free(uint64_t k) { return all(kTaken, k > kSlots ? k - kSlots : 0); }
+  std::byte* in_slot(int who, uint64_t k) const { return slots(who) + k % kSlots * kSlotBytes; }
+  std::byte* out_slot(int who, uint64_t k) const { return slots(who) + (kSlots + k % kSlots) * kSlotBytes; }
+  void publish(Line line, uint64_t k) { pages_.publish(line, k); }
+
+  // Folds what all ranks contribute, in rank order; `at(p)` is where rank p's contribution lies.
+  template <class At>
+  void fold(const Reduction& reduction, void* to, size_t bytes, At at) {
+    for (int who = 0; who < size(); ++who) sources_[size_t(who)] = at(who);
+    dlslime::reduce(reduction, to, sources_, bytes / size_of(reduction.dtype));
+  }
+  // The reduction, with everybody's factor where one is used; all must have arrived.
+  Reduction reduction_of(const ReduceSpec& spec, uint64_t s);
+
+  // Waits until a word of all others (or of one) has reached a value; says who has not, when that fails.
+  class Reached final : public Awaiter<Reached> {
+   public:
+    Reached(const LocalGroup& local, size_t line, uint64_t value, int only)
+        : local_(local), line_(line), value_(value), only_(only) {}
+
+   protected:
+    bool ready() override;
+    std::string waiting_for() const override;
+
+   private:
+    const LocalGroup& local_;
+    const size_t line_;
+    const uint64_t value_;
+    const int only_;
+    int next_ = 0;  // ranks before it have arrived
+  };
+  Reached all(size_t line, uint64_t value) const { return {*this, line, value, -1}; }
+  Reached one(int who, size_t line, uint64_t value) const { return {*this, line, value, who}; }
+
+ private:
+  static size_t table_bytes(int size) { return (size_t(size) * sizeof(uint64_t) + 127) / 128 * 128; }
+  std::byte* slots(int who) const { return pages_.data(who).data() + table_bytes(size()) * kCallSlots; }
+
+  Group& group_;
+  SharedPages& pages_;
+  uint64_t in_step_ = 0, out_step_ = 0;
+  std::vector<const void*> sources_;  // one collective at a time: shared by all of them
+  std::vector<double> factors_;
+};
+
+// The part of a slot that belongs to each of `parts` ranks, a multiple of 64 bytes.
+inline size_t piece_of(size_t slot, int parts) { return slot / size_t(parts) / 64 * 64; }
+
+}  // namespace dlslime

@@ -1,0 +1,39 @@
+// Reduce: small vectors are folded by the root; large ones by everybody, shard by shard, and taken by the root (two_shot).
+// Cost: small a + S c (root: N S read); large 2a + ~2 S c.
+#include "collective/local/local.h"
+#include "collective/local/steps.h"
+
+namespace dlslime::local {
+namespace {
+
+Task<> reduce_at_root(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
+  const uint64_t s = call.sequence;
+  const bool root = local.rank() == call.root;
+  const uint64_t k = local.next_in();
+  co_await local.line_free(s);
+  if (!root) {
+    co_await local.in_free(k);
+    copy({local.in_slot(local.rank(), k), data.size()}, data);
+    local.publish(LocalGroup::kPosted, k);
+  }
+  local.post(call, 0, spec.factor);
+  if (root) {
+    co_await local.arrived(s);
+    local.verify(call);
+    co_await local.all(LocalGroup::kPosted, k);
+    const Reduction reduction = local.reduction_of(spec, s);
+    local.fold(reduction, data.data(), data.size(),
+               [&](int p) { return p == call.root ? data.data() : local.in_slot(p, k); });
+  }
+  local.publish(LocalGroup::kConsumed, k);
+  local.done(s);
+}
+
+}  // namespace
+
+Task<> reduce(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
+  if (data.size() <= local.group().plan().one_shot) return reduce_at_root(local, call, spec, data);
+  return two_shot(local, call, spec, data, call.root);
+}
+
+}  // namespace dlslime::local

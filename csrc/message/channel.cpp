@@ -1,0 +1,114 @@
+#include "message/channel.h"
+
+#include <algorithm>
+
+namespace dlslime {
+
+Channel::Channel(Messenger& messenger, ChannelListener& listener, uint64_t context, int rank, std::vector<Endpoint*> peers)
+    : messenger_(messenger),
+      listener_(listener),
+      context_(context),
+      rank_(rank),
+      peers_(std::move(peers)),
+      left_(peers_.size()),
+      eager_sent_(peers_.size()),
+      credit_owed_(peers_.size()) {
+  messenger_.add(context_, *this);
+}
+
+Channel::~Channel() { messenger_.remove(context_); }
+
+void Channel::send_control(int to, MessageHead head, std::span<const std::byte> body) {
+  head.source = rank_;
+  head.context = context_;
+  messenger_.transmit(*peers_[to], std::as_bytes(std::span(&head, 1)), body);
+}
+
+void Channel::message(Endpoint& from, const MessageHead& head, std::span<const std::byte> body) {
+  const int source = head.source;
+  if (source < 0 || source >= size() || peers_[source] != &from) return;  // not who it says it is
+  switch (head.kind) {
+    case MessageKind::kEager:
+      if (body.size() != head.length) return;
+      return arrive(source, head, body);
+    case MessageKind::kReady: return arrive(source, head, {});
+    case MessageKind::kClear: return on_clear(source, head);
+    case MessageKind::kFetched: return on_fetched(source, head);
+    case MessageKind::kSendGone: return on_send_gone(source, head);
+    case MessageKind::kReceiveGone: return on_receive_gone(source, head);
+    case MessageKind::kCredit:
+      eager_sent_[source] -= std::min(eager_sent_[source], head.length);
+      return;
+    case MessageKind::kFail: {
+      const std::string text(reinterpret_cast<const char*>(body.data()), body.size());
+      const Code code = head.code <= uint8_t(Code::kInternal) ? Code(head.code) : Code::kPeerFailed;
+      return listener_.peer_failed(source, Status(code, "rank " + std::to_string(source) + " reported: " + text).at_peer(source));
+    }
+    case MessageKind::kBye: return on_bye(source, head.length);
+  }
+}
+
+Status Channel::usable_peer(int rank) const {
+  const std::string who = "rank " + std::to_string(rank);
+  if (rank < 0 || rank >= size()) return Status(Code::kInvalid, who + " is not in the group of " + std::to_string(size()));
+  if (!peers_[rank]) return Status(Code::kInvalid, who + " is this rank itself");
+  if (left_[rank]) return Status(Code::kClosed, who + " has left the group").at_peer(rank);
+  return {};
+}
+
+// Nothing more will come from there, and nothing is taken there any more.
+void Channel::on_bye(int from, uint64_t finished) {
+  left_[from] = true;
+  const Status gone = usable_peer(from);
+  for (auto& [key, flow] : flows_) {
+    if (key.peer != from) continue;
+    for (RecvRequest* request : std::exchange(flow.posted, {})) request->finish(gone);
+    for (auto& [index, request] : std::exchange(flow.sending, {})) {
+      if (request->transferring_) peers_[from]->cancel(*request);
+      request->finish(gone);
+    }
+  }
+  listener_.peer_left(from, finished);
+}
+
+void Channel::down(Endpoint& endpoint, const Status& why) {
+  for (int rank = 0; rank < size(); ++rank) {
+    if (peers_[rank] != &endpoint || left_[rank]) continue;
+    const std::string who = "rank " + std::to_string(rank);
+    listener_.peer_failed(rank, Status(why.code(), who + ": " + why.what()).at_peer(rank).via(why.engine()));
+  }
+}
+
+void Channel::tell_failure(const Status& why) {
+  std::string text = why.what().substr(0, kEagerLimit);
+  MessageHead head;
+  head.kind = MessageKind::kFail;
+  head.code = uint8_t(why.code());
+  for (int rank = 0; rank < size(); ++rank) {
+    if (peers_[rank] && !left_[rank]) send_control(rank, head, std::as_bytes(std::span(text)));
+  }
+}
+
+void Channel::tell_bye(uint64_t finished) {
+  MessageHead head;
+  head.kind = MessageKind::kBye;
+  head.length = finished;
+  for (int rank = 0; rank < size(); ++rank) {
+    if (peers_[rank]) send_control(rank, head);
+  }
+}
+
+bool Channel::flushed() const {
+  return std::ranges::all_of(peers_, [&](Endpoint* peer) { return !peer || messenger_.flushed(*peer); });
+}
+
+std::vector<int> Channel::unexpected_from() const {
+  std::vector<int> ranks;
+  for (const auto& [key, flow] : flows_) {
+    if (key.tag >= kCollectiveTag && !flow.arrived.empty()) ranks.push_back(key.peer);
+  }
+  std::ranges::sort(ranks);
+  return ranks;
+}
+
+}  // namespace dlslime

@@ -1,0 +1,205 @@
+// The receiving half of a channel.
+#include <algorithm>
+#include <cstring>
+
+#include "message/channel.h"
+
+namespace dlslime {
+
+void Channel::start(RecvRequest& request) {
+  request.started_ = true;
+  request.order_ = ++order_;
+  if (take_arrival(request)) return;
+  if (request.any_source_) {
+    any_source_.push_back(&request);
+    return;
+  }
+  const int from = request.peer_;
+  if (const Status usable = usable_peer(from); !usable.ok()) return request.finish(usable);
+  Flow& flow = this->flow(from, request.tag_);
+  flow.posted.push_back(&request);
+  // Posted before the announcement: say so at once, it saves a round trip. Not where a receive from any source may take the
+  // message that this one counts on.
+  const bool large = request.local.size() > kEagerLimit && !peers_[from]->fetches;
+  if (large && !any_source_waits(request.tag_)) send_clear(request, flow.arrivals + flow.posted.size() - 1);
+}
+
+bool Channel::any_source_waits(uint64_t tag) const {
+  return std::ranges::any_of(any_source_, [&](RecvRequest* request) { return request->tag_ == tag; });
+}
+
+bool Channel::take_arrival(RecvRequest& request) {
+  int from = request.peer_;
+  if (request.any_source_) {
+    uint64_t oldest = UINT64_MAX;
+    for (auto& [key, flow] : flows_) {
+      if (key.tag != request.tag_ || flow.arrived.empty() || flow.arrived.front().order >= oldest) continue;
+      oldest = flow.arrived.front().order;
+      from = key.peer;
+    }
+    if (from == RecvRequest::kAnySource) return false;
+  }
+  Flow& flow = this->flow(from, request.tag_);
+  if (flow.arrived.empty()) return false;
+  const Arrival arrival = std::move(flow.arrived.front());
+  flow.arrived.pop_front();
+  request.peer_ = from;
+  accept(request, arrival.head, arrival.payload);
+  return true;
+}
+
+void Channel::arrive(int from, const MessageHead& head, std::span<const std::byte> body) {
+  ++flow(from, head.tag).arrivals;
+  if (RecvRequest* request = match(from, head)) return accept(*request, head, body);
+  flow(from, head.tag).arrived.push_back({head, std::vector<std::byte>(body.begin(), body.end()), ++order_});
+}
+
+RecvRequest* Channel::match(int from, const MessageHead& head) {
+  Flow& flow = this->flow(from, head.tag);
+  RecvRequest* directed = flow.posted.empty() ? nullptr : flow.posted.front();
+  const auto any = std::ranges::find_if(any_source_, [&](RecvRequest* request) { return request->tag_ == head.tag; });
+  if (any != any_source_.end() && (!directed || (*any)->order_ < directed->order_)) {
+    RecvRequest* request = *any;
+    any_source_.erase(any);
+    request->peer_ = from;
+    return request;
+  }
+  if (directed) flow.posted.pop_front();
+  return directed;
+}
+
+// The receive and the message belong together: take the bytes, or start their transfer.
+void Channel::accept(RecvRequest& request, const MessageHead& head, std::span<const std::byte> body) {
+  const int from = request.peer_;
+  if (head.kind == MessageKind::kEager) consume_credit(from, head.length);
+  if (request.cleared_ && request.index_ != head.index) withdraw_clear(request);
+  request.index_ = head.index;
+  if (refuse(request, head)) return;
+  if (head.kind == MessageKind::kEager) {
+    if (!body.empty()) std::memcpy(request.local.data(), body.data(), body.size());
+    if (request.notify_) messenger_.forget_notify(request.notify_);
+    request.grant_.reset();
+    return request.finish({});
+  }
+  flow(from, request.tag_).receiving.emplace(head.index, &request);
+  if (request.landed_) return received(request, {});
+  if (peers_[from]->fetches) {
+    request.remote = head.region;
+    request.transferring_ = true;
+    peers_[from]->get(request);
+  } else if (!request.cleared_) {
+    send_clear(request, head.index);
+  }
+}
+
+bool Channel::refuse(RecvRequest& request, const MessageHead& head) {
+  const int from = request.peer_;
+  const bool same_call = request.fingerprint_ == head.fingerprint || request.fingerprint_ == kNoFingerprint;
+  if (same_call && head.length == request.local.size()) return false;
+  if (request.notify_) messenger_.forget_notify(request.notify_);
+  request.grant_.reset();
+  MessageHead gone;
+  gone.kind = MessageKind::kReceiveGone;
+  gone.code = uint8_t(Code::kMismatch);
+  gone.tag = request.tag_;
+  gone.index = head.index;
+  gone.length = request.local.size();
+  if (!left_[from]) send_control(from, gone);
+  if (!same_call) {
+    request.finish(listener_.mismatch(from, head.fingerprint, request.fingerprint_));
+  } else {
+    request.finish(Status(Code::kMismatch, "rank " + std::to_string(from) + " sends " + std::to_string(head.length) +
+                                               " bytes, this rank expects " + std::to_string(request.local.size()))
+                       .at_peer(from));
+  }
+  return true;
+}
+
+void Channel::send_clear(RecvRequest& request, uint64_t index) {
+  request.cleared_ = true;
+  request.index_ = index;
+  request.grant_ = Grant(messenger_.regions(), request.local, Rights::kWrite);
+  request.notify_ = messenger_.expect(request);
+  MessageHead head;
+  head.kind = MessageKind::kClear;
+  head.tag = request.tag_;
+  head.index = index;
+  head.length = request.local.size();
+  head.notify = request.notify_;
+  head.fingerprint = request.fingerprint_;
+  head.region = request.grant_.region();
+  send_control(request.peer_, head);
+}
+
+// An earlier receive was taken back, so this one gets another message than it was cleared for.
+void Channel::withdraw_clear(RecvRequest& request) {
+  messenger_.forget_notify(request.notify_);
+  request.grant_.reset();
+  request.cleared_ = false;
+  send_receive_gone(request);
+}
+
+void Channel::send_receive_gone(const RecvRequest& request) {
+  MessageHead head;
+  head.kind = MessageKind::kReceiveGone;
+  head.code = uint8_t(Code::kPeerFailed);
+  head.tag = request.tag_;
+  head.index = request.index_;
+  send_control(request.peer_, head);
+}
+
+void Channel::received(RecvRequest& request, Status status) {
+  const int from = request.peer_;
+  Flow& flow = this->flow(from, request.tag_);
+  if (flow.receiving.erase(request.index_) == 0) {
+    request.landed_ = true;
+    return;
+  }
+  request.grant_.reset();
+  if (status.ok() && peers_[from]->fetches) {
+    MessageHead head;
+    head.kind = MessageKind::kFetched;
+    head.tag = request.tag_;
+    head.index = request.index_;
+    send_control(from, head);
+  }
+  request.finish(status.ok() ? status : std::move(status).at_peer(from));
+}
+
+void Channel::consume_credit(int from, size_t bytes) {
+  credit_owed_[from] += bytes;
+  if (credit_owed_[from] < kCreditStep || left_[from]) return;
+  MessageHead head;
+  head.kind = MessageKind::kCredit;
+  head.length = std::exchange(credit_owed_[from], 0);
+  send_control(from, head);
+}
+
+void Channel::on_send_gone(int from, const MessageHead& head) {
+  Flow& flow = this->flow(from, head.tag);
+  std::erase_if(flow.arrived, [&](const Arrival& a) { return a.head.index == head.index; });
+  const auto found = flow.receiving.find(head.index);
+  if (found == flow.receiving.end()) return;
+  RecvRequest* request = found->second;
+  flow.receiving.erase(found);
+  if (request->transferring_) peers_[from]->cancel(*request);
+  request->transferring_ = false;
+  if (request->notify_) messenger_.forget_notify(request->notify_);
+  request->grant_.reset();
+  request->finish(Status(Code::kPeerFailed, "rank " + std::to_string(from) + " gave up its send").at_peer(from));
+}
+
+void Channel::cancel(RecvRequest& request) {
+  std::erase(any_source_, &request);
+  const int from = request.peer_;
+  if (from == RecvRequest::kAnySource) return;
+  Flow& flow = this->flow(from, request.tag_);
+  std::erase(flow.posted, &request);
+  const bool matched = flow.receiving.erase(request.index_) > 0;
+  if (request.transferring_) peers_[from]->cancel(request);
+  if (request.notify_) messenger_.forget_notify(request.notify_);
+  request.grant_.reset();
+  if ((matched || request.cleared_) && !left_[from] && peers_[from]->state().ok()) send_receive_gone(request);
+}
+
+}  // namespace dlslime

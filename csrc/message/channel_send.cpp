@@ -1,0 +1,111 @@
+// The sending half of a channel.
+#include <algorithm>
+
+#include "message/channel.h"
+
+namespace dlslime {
+
+void Channel::start(SendRequest& request) {
+  const int to = request.peer_;
+  request.started_ = true;
+  if (const Status usable = usable_peer(to); !usable.ok()) return request.finish(usable);
+  Flow& flow = this->flow(to, request.tag_);
+  request.index_ = flow.sends++;
+  const bool eager = request.local.size() <= kEagerLimit && eager_sent_[to] + request.local.size() <= kEagerWindow;
+  if (eager) return send_eager(request, flow);
+  announce(request, flow);
+}
+
+void Channel::send_eager(SendRequest& request, Flow& flow) {
+  MessageHead head;
+  head.kind = MessageKind::kEager;
+  head.tag = request.tag_;
+  head.index = request.index_;
+  head.length = request.local.size();
+  head.fingerprint = request.fingerprint_;
+  eager_sent_[request.peer_] += request.local.size();
+  flow.clears.erase(request.index_);
+  send_control(request.peer_, head, request.local);
+  request.finish({});
+}
+
+void Channel::announce(SendRequest& request, Flow& flow) {
+  MessageHead head;
+  head.kind = MessageKind::kReady;
+  head.tag = request.tag_;
+  head.index = request.index_;
+  head.length = request.local.size();
+  head.fingerprint = request.fingerprint_;
+  if (peers_[request.peer_]->peer_fetches) {
+    request.grant_ = Grant(messenger_.regions(), request.local, Rights::kRead);
+    head.region = request.grant_.region();
+  }
+  flow.sending.emplace(request.index_, &request);
+  send_control(request.peer_, head);
+  if (const auto early = flow.clears.find(request.index_); early != flow.clears.end()) {
+    const MessageHead clear = early->second;
+    flow.clears.erase(early);
+    begin_put(request, clear);
+  }
+}
+
+void Channel::begin_put(SendRequest& request, const MessageHead& clear) {
+  if (clear.length != request.local.size()) return;  // the receiver finds out from kReady and refuses
+  request.remote = clear.region;
+  request.notify = clear.notify;
+  request.transferring_ = true;
+  peers_[request.peer_]->put(request);
+}
+
+void Channel::on_clear(int from, const MessageHead& head) {
+  Flow& flow = this->flow(from, head.tag);
+  const auto found = flow.sending.find(head.index);
+  if (found != flow.sending.end()) {
+    if (!found->second->transferring_) begin_put(*found->second, head);
+  } else if (head.index >= flow.sends) {
+    flow.clears.emplace(head.index, head);
+  }
+}
+
+void Channel::on_fetched(int from, const MessageHead& head) {
+  Flow& flow = this->flow(from, head.tag);
+  const auto found = flow.sending.find(head.index);
+  if (found == flow.sending.end()) return;
+  SendRequest* request = found->second;
+  flow.sending.erase(found);
+  request->grant_.reset();
+  request->finish({});
+}
+
+void Channel::on_receive_gone(int from, const MessageHead& head) {
+  Flow& flow = this->flow(from, head.tag);
+  flow.clears.erase(head.index);
+  const auto found = flow.sending.find(head.index);
+  if (found == flow.sending.end()) return;
+  SendRequest* request = found->second;
+  flow.sending.erase(found);
+  if (request->transferring_) peers_[from]->cancel(*request);
+  request->transferring_ = false;
+  request->grant_.reset();
+  const bool mismatch = head.code == uint8_t(Code::kMismatch);
+  std::string why = "rank " + std::to_string(from);
+  why += mismatch ? " expects " + std::to_string(head.length) + " bytes, this rank sends " +
+                        std::to_string(request->local.size())
+                  : " gave up its receive";
+  request->finish(Status(mismatch ? Code::kMismatch : Code::kPeerFailed, why).at_peer(from));
+}
+
+void Channel::cancel(SendRequest& request) {
+  const int to = request.peer_;
+  flow(to, request.tag_).sending.erase(request.index_);
+  if (request.transferring_) peers_[to]->cancel(request);
+  request.grant_.reset();
+  if (left_[to] || !peers_[to]->state().ok()) return;
+  MessageHead head;
+  head.kind = MessageKind::kSendGone;
+  head.tag = request.tag_;
+  head.index = request.index_;
+  send_control(to, head);
+}
+
+}  // namespace dlslime

@@ -1,0 +1,50 @@
+#include "message/request.h"
+
+#include "message/channel.h"
+
+namespace dlslime {
+
+void Request::finish(Status status) {
+  if (finished_) return;
+  finished_ = true;
+  status_ = std::move(status);
+  if (Done* waiter = std::exchange(waiter_, nullptr)) waiter->wake();
+}
+
+std::string Request::Done::waiting_for() const {
+  const std::string who = request_.peer_ < 0 ? "any rank" : "rank " + std::to_string(request_.peer_);
+  return std::string("waiting to ") + request_.verb() + " " + who;
+}
+
+SendRequest::SendRequest(Channel& channel, int to, uint64_t tag, std::span<const std::byte> bytes,
+                         const Fingerprint& fingerprint)
+    : Request(channel, to, tag, fingerprint) {
+  local = {const_cast<std::byte*>(bytes.data()), bytes.size()};  // a Segment's memory is written by gets only
+}
+
+SendRequest::~SendRequest() {
+  if (started_ && !finished_) channel_.cancel(*this);
+}
+
+void SendRequest::completed(Status status) {
+  transferring_ = false;
+  channel_.flow(peer_, tag_).sending.erase(index_);
+  finish(status.ok() ? status : std::move(status).at_peer(peer_));
+}
+
+RecvRequest::RecvRequest(Channel& channel, int from, uint64_t tag, std::span<std::byte> into, const Fingerprint& fingerprint)
+    : Request(channel, from, tag, fingerprint), any_source_(from == kAnySource) {
+  local = into;
+}
+
+RecvRequest::~RecvRequest() {
+  if (started_ && !finished_) channel_.cancel(*this);
+}
+
+// The bytes are here: by a get of ours, or because the peer's put has landed.
+void RecvRequest::completed(Status status) {
+  transferring_ = false;
+  channel_.received(*this, std::move(status));
+}
+
+}  // namespace dlslime

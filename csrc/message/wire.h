@@ -1,0 +1,46 @@
+// The messages that channels exchange. One POD head for all kinds, in host byte order (both ends run the same build).
+//
+//   small payload    sender                        receiver
+//     kEager+bytes   ------------------------->    copies into the posted receive, or keeps it until one is posted
+//                    <-------------------------    kCredit now and then: how many bytes were consumed
+//   large payload, engine puts
+//     kReady         ------------------------->    matches it; or has posted first and said kClear already
+//                    <-------------------------    kClear with the granted destination
+//     put + notify   =========================>    done when the bytes have landed
+//   large payload, engine gets (one copy)
+//     kReady+grant   ------------------------->    matches it, gets straight into the destination
+//                    <-------------------------    kFetched
+//   either side gives up: kSendGone / kReceiveGone;  a failed group: kFail;  an orderly end: kBye
+//
+// A send is named by (tag, index): the index-th message of that tag between the two ranks. Both sides count alike.
+#pragma once
+#include <cstdint>
+
+#include "memory/region.h"
+#include "message/fingerprint.h"
+
+namespace dlslime {
+
+enum class MessageKind : uint8_t { kEager = 1, kReady, kClear, kFetched, kSendGone, kReceiveGone, kCredit, kFail, kBye };
+
+struct MessageHead {
+  MessageKind kind{};
+  uint8_t code = 0;  // kFail, kSendGone, kReceiveGone: a Code
+  uint16_t reserved = 0;
+  int32_t source = -1;  // the sender's rank in the group
+  uint64_t context = 0;
+  uint64_t tag = 0;
+  uint64_t index = 0;
+  uint64_t length = 0;  // of the payload announced, or a count (kCredit: bytes, kBye: operations finished)
+  uint64_t notify = 0;  // kClear: what the put shall notify
+  Fingerprint fingerprint{};
+  RemoteRegion region{};
+};
+static_assert(sizeof(MessageHead) == 128);
+
+inline constexpr size_t kEagerLimit = 8 << 10;        // bytes; larger payloads are announced first
+inline constexpr uint64_t kEagerWindow = 1 << 20;     // bytes a sender may have unconsumed at one receiver
+inline constexpr uint64_t kCreditStep = kEagerWindow / 4;
+inline constexpr uint64_t kCollectiveTag = uint64_t(1) << 63;  // user tags are below
+
+}  // namespace dlslime

@@ -1,0 +1,98 @@
+// SimRank: a rank of a simulated world with a group on it, for programs that call collectives one after the other or several at once.
+//
+// Threads:    one.
+// Ownership:  lives in the program's frame; the group goes first, which ends every operation.
+// Errors:     run() and join() throw what the operation failed with.
+#pragma once
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collective/collectives.h"
+#include "collective/group_builder.h"
+#include "message/messenger.h"
+#include "support/sim_run.h"
+#include "support/sim_store.h"
+
+namespace dlslime {
+
+using GroupCall = std::function<Task<>(Group&)>;
+
+class GroupOperation final : public Operation {
+ public:
+  GroupOperation(Group& group, Order order, GroupCall call, std::string name)
+      : Operation(&group, order, deadline_after(group.executor().clock(), std::chrono::seconds(10))),
+        group_(group),
+        call_(std::move(call)),
+        name_(std::move(name)) {}
+  Task<> body() override { return call_(group_); }
+  std::string describe() const override { return name_; }
+
+ private:
+  Group& group_;
+  const GroupCall call_;
+  const std::string name_;
+};
+
+class SimRank {
+ public:
+  explicit SimRank(SimHost& host) : host(host), messenger(host.regions()) {}
+
+  // Makes the group by the two rounds of GroupBuilder over the simulated store.
+  Task<> join(SimStore& store, std::string name, Plan plan = {}) {
+    GroupBuilder builder(host.runtime(), messenger, {name, host.rank(), host.world().size(), {}, plan});
+    std::vector<std::string> hellos, offers;
+    store.set(host, name + "/hello/" + std::to_string(host.rank()), builder.hello());
+    for (int rank = 0; rank < host.world().size(); ++rank) {
+      const std::string key = name + "/hello/" + std::to_string(rank);
+      hellos.push_back(co_await store.wait(key));
+    }
+    if (Status status = builder.meet(hellos); !status.ok()) throw Failure(status);
+    store.set(host, name + "/offers/" + std::to_string(host.rank()), builder.offers());
+    for (int rank = 0; rank < host.world().size(); ++rank) {
+      const std::string key = name + "/offers/" + std::to_string(rank);
+      offers.push_back(co_await store.wait(key));
+    }
+    if (Status status = builder.connect(offers, &groups.emplace_back()); !status.ok()) throw Failure(status);
+  }
+
+  Group& group(size_t i = 0) { return *groups[i]; }
+
+  GroupOperation& issue(Group& group, Operation::Order order, GroupCall call, std::string name) {
+    GroupOperation& op = operations.emplace_back(group, order, std::move(call), std::move(name));
+    host.submit(op);
+    return op;
+  }
+  Task<> end(GroupOperation& op) {
+    co_await finished(op);
+    if (!op.status().ok()) throw Failure(op.status());
+  }
+
+  // An orderly end: the others are told, and nothing that they need is lost with this rank; not longer than a second.
+  Task<> leave() {
+    for (auto& group : groups) group->leave();
+    leaving = std::make_unique<Leave>(*this);
+    host.submit(*leaving);
+    co_await finished(*leaving);
+  }
+
+  struct Leave final : Operation {
+    explicit Leave(SimRank& rank)
+        : Operation(nullptr, Order::kFree, deadline_after(rank.host.executor().clock(), std::chrono::seconds(1))), rank(rank) {}
+    Task<> body() override {
+      for (auto& group : rank.groups) co_await until([&group] { return group->flushed(); });
+    }
+    std::string describe() const override { return "leave"; }
+    SimRank& rank;
+  };
+
+  SimHost& host;
+  Messenger messenger;
+  std::deque<GroupOperation> operations;
+  std::deque<std::unique_ptr<Group>> groups;
+  std::unique_ptr<Leave> leaving;
+};
+
+}  // namespace dlslime
