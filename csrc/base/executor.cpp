@@ -202,6 +202,7 @@ bool Executor::report_failures() {
 }
 
 void Executor::retire(Scope& scope) {
+  drain_inbox();
   fail(scope, Status(Code::kClosed, "the group was destroyed"));
   FramePool::Use frames(frames_);
   resume_ready();
@@ -227,9 +228,9 @@ void Executor::fail(Operation& op, Status why) {
     return;
   }
   Wait* wait = op.wait_;
-  if (wait && !wait->failed_ && wait->kind_ != Wait::Kind::kBulk && wait->ready()) return;  // it made it after all
   op.injected_ = std::move(why);
-  if (!wait || wait->in_bulk_) return;  // thrown when the work returns, or at the next wait
+  // Thrown when the work returns; or, what is waited for being there, at the next wait that would have to wait.
+  if (!wait || wait->in_bulk_ || (wait->kind_ != Wait::Kind::kBulk && wait->ready())) return;
   wait->failed_ = true;
   make_ready(*wait);
 }

@@ -48,7 +48,8 @@ Task<> run_program(SimHost& host, SimStore& store, uint64_t seed, int length) {
   std::exception_ptr error;
   try {
     co_await run_steps(rank, runs, store, seed, length);
-  } catch (const Failure&) {
+  } catch (const Failure& failure) {
+    if (failure.status().code() == Code::kAborted) throw;  // the world ends: nobody is left to be told
     error = std::current_exception();
   }
   co_await rank.leave();

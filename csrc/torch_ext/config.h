@@ -1,0 +1,34 @@
+// Config: every setting there is, in one table: option, environment variable, default, meaning.
+//
+// Threads:    from_environment() reads the environment: call it where no other thread writes it.
+// Ownership:  values.
+// Errors:     std::invalid_argument naming the variable (or option), the value and what is allowed.
+// Units:      as the names say: _us microseconds, connect_timeout milliseconds.
+// Invariants: an option given by the caller wins over the environment, which wins over the default.
+#pragma once
+#include <chrono>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace dlslime {
+
+struct Settings {
+  std::vector<std::string> engines;  // allowed, the most preferred first
+  std::string interface;             // empty: the one that leads to the store's host
+  std::string host_id;               // hosts with different ids are treated as different ones
+  std::optional<int64_t> spin_us;    // none: 20 where every local rank has a CPU, else 0
+  int64_t yield_us = 200;
+  std::chrono::milliseconds connect_timeout{10'000};
+  int64_t threads = 1;
+
+  static Settings from_environment();
+  void check() const;  // of what the caller set
+};
+
+// option, variable, default, meaning
+using Knob = std::tuple<std::string, std::string, std::string, std::string>;
+std::vector<Knob> knobs();
+
+}  // namespace dlslime

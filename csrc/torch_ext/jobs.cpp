@@ -1,0 +1,182 @@
+#include "torch_ext/jobs.h"
+
+#include <deque>
+
+namespace dlslime {
+namespace {
+
+constexpr uint64_t kMonitorTags = uint64_t(1) << 40;  // beyond every tag of a user's
+
+std::string rank_text(int rank) { return "rank " + std::to_string(rank); }
+
+}  // namespace
+
+// ---- point-to-point ----
+
+std::string Message::describe() const {
+  const std::string who = peer == RecvRequest::kAnySource ? "any rank" : rank_text(peer);
+  return (sends ? "send to " : "recv from ") + who + " (" + std::to_string(bytes.size()) + " bytes, tag " + std::to_string(tag) + ")";
+}
+
+Task<> MessageJob::body() {
+  started();
+  return message_.sends ? send() : receive();
+}
+
+Task<> MessageJob::send() {
+  SendRequest request(group().channel(), message_.peer, uint64_t(message_.tag), message_.bytes);
+  group().channel().start(request);
+  co_await request.done();
+}
+
+Task<> MessageJob::receive() {
+  RecvRequest request(group().channel(), message_.peer, uint64_t(message_.tag), message_.bytes);
+  group().channel().start(request);
+  co_await request.done();
+  source_ = request.peer();
+}
+
+// ---- batches ----
+
+BatchJob::BatchJob(std::shared_ptr<Member> member, Nanos deadline, Parts parts)
+    : Job(std::move(member), parts.collectives.empty() ? Order::kFree : Order::kOrdered, deadline), parts_(std::move(parts)) {}
+
+Task<> BatchJob::body() {
+  started();
+  Channel& channel = group().channel();
+  std::deque<SendRequest> sends;
+  std::deque<RecvRequest> receives;
+  for (const Message& message : parts_.messages) {
+    if (message.sends) channel.start(sends.emplace_back(channel, message.peer, uint64_t(message.tag), message.bytes));
+    else channel.start(receives.emplace_back(channel, message.peer, uint64_t(message.tag), message.bytes));
+  }
+  for (const CollectiveArgs& args : parts_.collectives) co_await args.run(group());
+  for (RecvRequest& request : receives) co_await request.done();
+  for (SendRequest& request : sends) co_await request.done();
+}
+
+std::string BatchJob::call() const {
+  constexpr size_t kNamed = 4;
+  std::string text = "coalesced(";
+  size_t named = 0;
+  for (const CollectiveArgs& args : parts_.collectives) {
+    if (named++ < kNamed) text += (named > 1 ? ", " : "") + args.describe();
+  }
+  for (const Message& message : parts_.messages) {
+    if (named++ < kNamed) text += (named > 1 ? ", " : "") + message.describe();
+  }
+  if (named > kNamed) text += ", and " + std::to_string(named - kNamed) + " more";
+  return text + ")";
+}
+
+// ---- the monitored barrier ----
+
+Task<> MonitoredBarrierJob::body() {
+  started();
+  return group().rank() == 0 ? lead() : follow();
+}
+
+uint64_t MonitoredBarrierJob::tag() const { return kMonitorTags + terms_.number; }
+
+Task<> MonitoredBarrierJob::lead() {
+  Channel& channel = group().channel();
+  std::deque<RecvRequest> arrivals;
+  for (int rank = 1; rank < group().size(); ++rank) channel.start(arrivals.emplace_back(channel, rank, tag(), Bytes{}));
+  std::string missing;
+  int count = 0;
+  try {
+    for (RecvRequest& arrival : arrivals) co_await arrival.done();
+  } catch (const Failure& failure) {
+    if (failure.status().code() != Code::kTimeout) throw;
+    for (const RecvRequest& arrival : arrivals) {
+      if (arrival.finished() || (count && !terms_.name_all)) continue;
+      missing += (count++ ? ", " : "") + std::to_string(arrival.peer());
+    }
+  }
+  if (count) {
+    throw Failure(Status(Code::kTimeout, "[Rank 0]: Rank" + std::string(count > 1 ? "s " : " ") + missing +
+                                             " failed to pass monitoredBarrier in " + std::to_string(terms_.timeout.count()) + " ms"));
+  }
+  std::deque<SendRequest> answers;
+  for (int rank = 1; rank < group().size(); ++rank) channel.start(answers.emplace_back(channel, rank, tag(), ConstBytes{}));
+  for (SendRequest& answer : answers) co_await answer.done();
+}
+
+Task<> MonitoredBarrierJob::follow() {
+  Channel& channel = group().channel();
+  SendRequest arrival(channel, 0, tag(), ConstBytes{});
+  RecvRequest answer(channel, 0, tag(), Bytes{});
+  channel.start(arrival);
+  channel.start(answer);
+  bool late = false;
+  try {
+    co_await arrival.done();
+    co_await answer.done();
+  } catch (const Failure& failure) {
+    if (failure.status().code() != Code::kTimeout) throw;
+    late = true;
+  }
+  if (!late) co_return;
+  throw Failure(Status(Code::kTimeout, "rank " + std::to_string(group().rank()) +
+                                           " successfully reached monitoredBarrier, but received no answer from rank 0 in " +
+                                           std::to_string(terms_.timeout.count()) + " ms: see rank 0 for the ranks that are missing")
+                    .at_peer(0));
+}
+
+// ---- sparse ----
+
+SparseGatherJob::SparseGatherJob(std::shared_ptr<Member> member, Nanos deadline, Input input)
+    : Job(std::move(member), Order::kOrdered, deadline), input_(std::move(input)) {}
+
+std::string SparseGatherJob::call() const {
+  return std::string("all_reduce(sum, sparse ") + name_of(input_.dtype) + ", " +
+         std::to_string(input_.indices.size() + input_.values.size()) + " bytes) #" + std::to_string(input_.sequence);
+}
+
+namespace {
+std::vector<Bytes> slices(std::vector<int64_t>& all, int parts) {
+  std::vector<Bytes> out;
+  const size_t each = all.size() / size_t(parts);
+  for (int i = 0; i < parts; ++i) out.push_back(std::as_writable_bytes(std::span(all).subspan(size_t(i) * each, each)));
+  return out;
+}
+}  // namespace
+
+void SparseGatherJob::compare_shapes(const std::vector<int64_t>& all) const {
+  const size_t each = input_.shape.size();
+  for (int rank = 0; rank < group().size(); ++rank) {
+    if (std::equal(input_.shape.begin(), input_.shape.end(), all.begin() + ptrdiff_t(size_t(rank) * each))) continue;
+    throw Failure(Status(Code::kMismatch, rank_text(rank) + " has a sparse tensor of another shape than rank " +
+                                              std::to_string(group().rank()))
+                      .at_peer(rank));
+  }
+}
+
+void SparseGatherJob::make_room(const std::vector<int64_t>& sizes) {
+  pieces_.resize(size_t(group().size()));
+  for (size_t rank = 0; rank < pieces_.size(); ++rank) {
+    pieces_[rank].indices.resize(size_t(sizes[2 * rank]));
+    pieces_[rank].values.resize(size_t(sizes[2 * rank + 1]));
+  }
+}
+
+Task<> SparseGatherJob::body() {
+  started();
+  const int ranks = group().size();
+  std::vector<int64_t> shapes(input_.shape.size() * size_t(ranks)), sizes(size_t(ranks) * 2);
+  const std::vector<int64_t> mine{int64_t(input_.indices.size()), int64_t(input_.values.size())};
+  const std::vector<Bytes> shape_slices = slices(shapes, ranks), size_slices = slices(sizes, ranks);
+  co_await all_gather(group(), DType::I64, std::as_bytes(std::span(input_.shape)), shape_slices);
+  compare_shapes(shapes);
+  co_await all_gather(group(), DType::I64, std::as_bytes(std::span(mine)), size_slices);
+  make_room(sizes);
+  std::vector<Bytes> indices, values;
+  for (Piece& piece : pieces_) {
+    indices.emplace_back(piece.indices);
+    values.emplace_back(piece.values);
+  }
+  co_await all_gather(group(), DType::I64, input_.indices, indices);
+  co_await all_gather(group(), input_.dtype, input_.values, values);
+}
+
+}  // namespace dlslime

@@ -1,0 +1,84 @@
+#include "torch_ext/member.h"
+
+#include <thread>
+
+namespace dlslime {
+
+using std::chrono::microseconds;
+
+Member::Member(Process& process, std::unique_ptr<Group> group)
+    : process_(process),
+      group_(std::move(group)),
+      name_(group_->name()),
+      engines_(group_->engines()),
+      rank_(group_->rank()),
+      size_(group_->size()) {
+  process_.enlist(*this);
+}
+
+Member::~Member() {
+  if (process_.dead()) {
+    (void)group_.release();  // its memory is a copy of the parent's; its sockets are the parent's
+    return;
+  }
+  process_.strike(*this);
+  leave();
+  executor().with_token([&] { group_.reset(); });
+}
+
+// Counts first and looks then, while close() says so first and counts then: one of the two sees the other.
+bool Member::enter() {
+  active_.fetch_add(1);
+  if (state_.load() == State::kOpen) [[likely]] return true;
+  active_.fetch_sub(1);
+  return false;
+}
+
+Status Member::why_closed() const {
+  return {Code::kClosed, "group " + name_ + (aborted_.load() ? " was aborted" : " was destroyed") + " on this rank: it is shut down"};
+}
+
+Status Member::failed() const {
+  if (process_.dead()) return {Code::kClosed, "this is a forked child"};
+  return executor().with_token([&] { return group_ ? group_->failed() : why_closed(); });
+}
+
+void Member::abort(Status why) {
+  if (process_.dead()) return;
+  aborted_.store(true);
+  executor().with_token([&] {
+    if (group_) group_->fail(std::move(why));
+  });
+  State open = State::kOpen;
+  state_.compare_exchange_strong(open, State::kLeft);
+}
+
+void Member::leave() {
+  if (process_.dead()) return;
+  State open = State::kOpen;
+  state_.compare_exchange_strong(open, State::kLeft);
+  executor().with_token([&] {
+    if (group_) group_->leave();
+  });
+}
+
+bool Member::finish_closing() {
+  return executor().with_token([&] {
+    if (!group_) return true;
+    if (active_.load() || !group_->flushed()) return false;
+    group_.reset();
+    return true;
+  });
+}
+
+void Member::close(Nanos patience) {
+  if (process_.dead() || state_.exchange(State::kClosed) == State::kClosed) return;
+  leave();
+  const Nanos until = executor().clock().now() + patience;
+  for (int tries = 0; !finish_closing() && executor().clock().now() < until; ++tries) {
+    executor().poll_once();
+    if (tries > 100) std::this_thread::sleep_for(microseconds(100));
+  }
+}
+
+}  // namespace dlslime

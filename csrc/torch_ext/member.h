@@ -1,0 +1,70 @@
+// Member: one rank's membership in a group, and the operations issued through it.
+//
+//   state    what holds                                                    moved on by
+//   -------  ------------------------------------------------------------  ---------------------
+//   open     operations may be issued                                      leave(), close()
+//   left     new operations are refused, those that were active have failed  close()
+//   closed   the group is gone (or goes with the last operation)            -
+//
+// Threads:    any, never under the token.
+// Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group alive.
+// Errors:     enter() answers why nothing can be issued; nothing throws.
+// Units:      Nanos.
+// Invariants: bounded: nothing here waits longer than the time it is given.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collective/group.h"
+#include "torch_ext/process.h"
+
+namespace dlslime {
+
+class Member {
+ public:
+  Member(Process& process, std::unique_ptr<Group> group);
+  ~Member();
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  Process& process() const { return process_; }
+  Executor& executor() const { return process_.executor(); }
+  Group& group() const { return *group_; }  // between a successful enter() and exit() only
+  const std::string& name() const { return name_; }
+  const std::string& engines() const { return engines_; }
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // An operation begins (true) and has ended.
+  bool enter();
+  void exit() { active_.fetch_sub(1); }
+  Status why_closed() const;
+  int active() const { return active_.load(); }
+
+  uint64_t number(uint64_t collectives) { return sequence_.fetch_add(collectives) + 1; }
+  uint64_t sequence() const { return sequence_.load(); }
+
+  Status failed() const;   // ok while the group works
+  void abort(Status why);  // fails everything, here and at the peers
+  void leave();
+  void close(Nanos patience);
+
+  std::atomic<int64_t> busy_ns{0};  // time that calling threads spent inside operations
+
+ private:
+  enum class State : uint8_t { kOpen, kLeft, kClosed };
+  bool finish_closing();
+
+  Process& process_;
+  std::unique_ptr<Group> group_;
+  const std::string name_, engines_;
+  const int rank_, size_;
+  std::atomic<State> state_{State::kOpen};
+  std::atomic<bool> aborted_{false};
+  std::atomic<int> active_{0};
+  std::atomic<uint64_t> sequence_{0};
+};
+
+}  // namespace dlslime

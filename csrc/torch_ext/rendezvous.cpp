@@ -1,0 +1,163 @@
+#include "torch_ext/rendezvous.h"
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "base/log.h"
+#include "collective/group_builder.h"
+#include "torch_ext/engines.h"
+#include "torch_ext/errors.h"
+#include "torch_ext/interrupt.h"
+#include "torch_ext/job.h"
+
+namespace dlslime {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kStoreSlice{100};  // a store's wait can't be interrupted
+
+std::string key(const char* round, int rank) { return std::string("dlslime/") + round + "/" + std::to_string(rank); }
+
+// Where peers reach this host: the address that leads to the store's host. Empty: the store is a file or memory.
+std::string address_towards(c10::intrusive_ptr<c10d::Store> store) {
+  if (auto* prefixed = dynamic_cast<c10d::PrefixStore*>(store.get())) store = prefixed->getUnderlyingNonPrefixStore();
+  const auto* server = dynamic_cast<c10d::TCPStore*>(store.get());
+  return server ? route_to(server->getHost()) : std::string();
+}
+
+class Rounds {
+ public:
+  Rounds(const Invitation& invitation, const Clock& clock)
+      : in_(invitation), clock_(clock), deadline_(deadline_after(clock, invitation.timeout)) {}
+
+  Nanos deadline() const { return deadline_; }
+
+  // Publishes this rank's blob and answers everybody's.
+  std::vector<std::string> exchange(const char* round, const std::string& mine) {
+    std::vector<std::string> keys, blobs;
+    for (int rank = 0; rank < in_.size; ++rank) keys.push_back(key(round, rank));
+    try {
+      in_.store->set(keys[size_t(in_.rank)], std::vector<uint8_t>(mine.begin(), mine.end()));
+      for (size_t rank = 0; rank < keys.size(); ++rank) wait_for(keys, rank);
+      for (const auto& blob : in_.store->multiGet(keys)) blobs.emplace_back(blob.begin(), blob.end());
+    } catch (const c10::DistNetworkError& error) {
+      throw_if_failed(Status(Code::kLinkLost, error.what_without_backtrace()), "the store, while " + where());
+    }
+    return blobs;
+  }
+
+  void forget() {
+    try {
+      for (const char* round : {"hello", "offers"}) in_.store->deleteKey(key(round, in_.rank));
+    } catch (const std::exception& error) {  // a store that can't: its keys must not be used twice
+      log_debug(std::string("the store keeps its keys: ") + error.what());
+    }
+  }
+
+  std::string where() const {
+    return "creating group " + in_.name + " on rank " + std::to_string(in_.rank) + " of " + std::to_string(in_.size);
+  }
+
+ private:
+  void wait_for(const std::vector<std::string>& keys, size_t rank) {
+    for (;;) {
+      try {
+        return in_.store->wait({keys[rank]}, kStoreSlice);
+      } catch (const c10::DistNetworkError&) {
+        throw;
+      } catch (const std::exception&) {
+        if (in_.store->check({keys[rank]})) continue;  // throws if it was no timeout
+      }
+      if (interrupted()) rethrow_interrupt();
+      if (clock_.now() >= deadline_) throw_if_failed(Status(Code::kTimeout, missing(keys)), where());
+    }
+  }
+
+  std::string missing(const std::vector<std::string>& keys) {
+    std::string ranks;
+    int count = 0;
+    for (size_t rank = 0; rank < keys.size(); ++rank) {
+      if (in_.store->check({keys[rank]})) continue;
+      ranks += (count++ ? ", " : "") + std::to_string(rank);
+    }
+    return "after " + std::to_string(in_.timeout.count()) + " ms rank" + (count > 1 ? "s " : " ") + ranks +
+           (count > 1 ? " have" : " has") + " not come";
+  }
+
+  const Invitation& in_;
+  const Clock& clock_;
+  const Nanos deadline_;
+};
+
+int count_local(const std::vector<std::string>& hellos) {
+  const std::string here = boot_id();
+  int count = 0;
+  for (const std::string& hello : hellos) {
+    std::map<std::string, std::string> blob;
+    PeerInfo peer;
+    if (unpack(hello, &blob).ok() && PeerInfo::decode(blob["peer"], &peer).ok()) count += peer.host.starts_with(here);
+  }
+  return count;
+}
+
+void pass_barrier(const std::shared_ptr<Member>& member, Nanos deadline, const Rounds& rounds) {
+  TORCH_CHECK(member->enter(), "dlslime: the group was destroyed while it was made");
+  CollectiveJob job(member, deadline, {});
+  Executor& executor = member->executor();
+  bool done = executor.run(job, executor.clock().now() + milliseconds(kInterruptIntervalMs));
+  bool stopped = false;
+  while (!done && !(stopped = interrupted())) {
+    done = executor.wait(job, executor.clock().now() + milliseconds(kInterruptIntervalMs));
+  }
+  if (stopped) {
+    executor.cancel(job, Status(Code::kAborted, "interrupted by a signal"));
+    executor.wait(job, kNever);
+    rethrow_interrupt();
+  }
+  const std::string more = job.elsewhere().empty() ? "" : "; " + job.elsewhere();
+  throw_if_failed(job.status().ok() ? Status() : Status(job.status().code(), job.status().what() + more), rounds.where());
+}
+
+}  // namespace
+
+std::shared_ptr<Member> rendezvous(const Invitation& in) {
+  in.settings.check();
+  Process& process = Process::current(in.settings);
+  Executor& executor = process.executor();
+  Rounds rounds(in, executor.clock());
+  process.need_engines(in.settings, address_towards(in.store));
+
+  std::unique_ptr<GroupBuilder> builder;
+  const auto destroy = [&] { executor.with_token([&] { builder.reset(); }); };
+  std::unique_ptr<Group> group;
+  try {
+    const GroupBuilder::Spec spec{in.name, in.rank, in.size, in.settings.engines, {}};
+    const std::string hello = executor.with_token([&] {
+      builder = std::make_unique<GroupBuilder>(process.runtime(), process.messenger(), spec);
+      return builder->hello();
+    });
+    const std::vector<std::string> hellos = rounds.exchange("hello", hello);
+    process.local_ranks(count_local(hellos), in.settings);
+    std::string offers;
+    throw_if_failed(executor.with_token([&] {
+      Status status = builder->meet(hellos);
+      if (status.ok()) offers = builder->offers();
+      return status;
+    }), rounds.where());
+    const std::vector<std::string> all = rounds.exchange("offers", offers);
+    throw_if_failed(executor.with_token([&] { return builder->connect(all, &group); }), rounds.where());
+  } catch (...) {
+    destroy();
+    throw;
+  }
+  destroy();
+  auto member = std::make_shared<Member>(process, std::move(group));
+  pass_barrier(member, rounds.deadline(), rounds);
+  rounds.forget();
+  pass_barrier(member, rounds.deadline(), rounds);
+  return member;
+}
+
+}  // namespace dlslime

@@ -1,0 +1,37 @@
+// Rendezvous: how the ranks of a group find each other through the store they were given.
+//
+//   keys, under dlslime/   by each rank                  read by
+//   hello/RANK             who it is                     all
+//   offers/RANK            how each peer may connect     all
+//
+//   Before anybody returns, everybody has attached (a barrier over the new group), has deleted its keys, and knows that of the
+//   others (a second one): whoever uses the same store again finds nothing stale.
+//
+// Threads:    any, without the GIL; blocks in the store, never under the token.
+// Ownership:  gives the group to the caller.
+// Errors:     DistBackendError / DistNetworkError naming the ranks that have not come; an interrupt is thrown as it is.
+// Units:      milliseconds.
+#pragma once
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "torch_ext/config.h"
+#include "torch_ext/member.h"
+
+namespace dlslime {
+
+struct Invitation {
+  c10::intrusive_ptr<c10d::Store> store;
+  std::string name;
+  int rank = 0;
+  int size = 1;
+  std::chrono::milliseconds timeout{0};
+  Settings settings;
+};
+
+std::shared_ptr<Member> rendezvous(const Invitation& invitation);
+
+}  // namespace dlslime
