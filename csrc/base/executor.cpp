@@ -229,9 +229,9 @@ void Executor::fail(Operation& op, Status why) {
   }
   Wait* wait = op.wait_;
   op.injected_ = std::move(why);
-  // Thrown when the work returns; or, what is waited for being there, at the next wait that would have to wait.
-  if (!wait || wait->in_bulk_ || (wait->kind_ != Wait::Kind::kBulk && wait->ready())) return;
-  wait->failed_ = true;
+  if (!wait || wait->in_bulk_) return;  // thrown when the work returns
+  // If what it waits for is there, it goes on (now: a predicate may turn false again) and is failed at its next wait.
+  wait->failed_ = wait->kind_ == Wait::Kind::kBulk || !wait->ready();
   make_ready(*wait);
 }
 

@@ -36,9 +36,10 @@ const Call& Group::begin(Call call) {
 void Group::fail(Status why) {
   if (!failed().ok()) return;
   executor_.fail(*this, why);
-#if DLSLIME_PLANT_BUG != 3  // the simulator must notice: a failure that is not passed on leaves the others to their deadlines
-  if (!left_) channel_.tell_failure(why);
+#if DLSLIME_PLANT_BUG == 3  // the simulator must notice: a failure that is not passed on leaves the others to their deadlines
+  return;
 #endif
+  if (!left_) channel_.tell_failure(why);
 }
 
 void Group::leave() {

@@ -5,6 +5,7 @@
 // Errors:     reach() says why not; an endpoint that fails calls down() once and completes every segment with the same Status;
 //             nothing throws, nothing blocks.
 // Units:      bytes.
+// Order:      reach(peer), then offer(peer) on both sides, then connect(peer, the other's offer) on both, or withdraw(peer).
 // Invariants: messages of one endpoint arrive whole, once, in order. A segment's completion means: put - the bytes have landed
 //             in the peer's memory; get - they are here. completed() is never called from inside put(), get() or post().
 //             After cancel() returns, the engine touches the segment and its local memory no more.

@@ -18,6 +18,17 @@ Status denied(const RegionTable::Access& access, const std::string& why) {
 
 }  // namespace
 
+uint64_t digest_of(const RemoteRegion& region) {
+  uint64_t words[sizeof(RemoteRegion) / sizeof(uint64_t)];
+  std::memcpy(words, &region, sizeof region);
+  uint64_t digest = 0x9E3779B97F4A7C15u;
+  for (uint64_t word : words) {  // splitmix64's mixing step
+    digest = (digest ^ word) * 0xBF58476D1CE4E5B9u;
+    digest ^= digest >> 29;
+  }
+  return digest ? digest : 1;
+}
+
 RegionTable::RegionTable() = default;
 
 void RegionTable::show_live(std::span<std::atomic<uint64_t>> words) { live_ = words; }
@@ -27,7 +38,6 @@ RemoteRegion RegionTable::add(std::span<std::byte> memory, Rights rights) {
   if (!live_.empty()) {
     // An id whose slot is taken by an older region that lives on would not be shown: take the next.
     for (size_t tries = 0; tries < kLiveSlots && live_[slot_of(id)].load(std::memory_order_relaxed); ++tries) id = next_++;
-    if (live_[slot_of(id)].load(std::memory_order_relaxed) == 0) live_[slot_of(id)].store(id, std::memory_order_seq_cst);
   }
   RemoteRegion region;
   region.id = id;
@@ -35,15 +45,15 @@ RemoteRegion RegionTable::add(std::span<std::byte> memory, Rights rights) {
   region.address = reinterpret_cast<uintptr_t>(memory.data());
   region.length = memory.size();
   region.rights = rights;
-  entries_.emplace(id, Entry{memory, region.key, rights});
+  const bool shown = !live_.empty() && live_[slot_of(id)].load(std::memory_order_relaxed) == 0;
+  if (shown) live_[slot_of(id)].store(digest_of(region), std::memory_order_seq_cst);
+  entries_.emplace(id, Entry{memory, region.key, rights, shown});
   return region;
 }
 
 void RegionTable::revoke(uint64_t id) {
-  entries_.erase(id);
-  if (!live_.empty() && live_[slot_of(id)].load(std::memory_order_relaxed) == id) {
-    live_[slot_of(id)].store(0, std::memory_order_seq_cst);
-  }
+  const auto entry = entries_.extract(id);
+  if (entry && entry.mapped().shown && !live_.empty()) live_[slot_of(id)].store(0, std::memory_order_seq_cst);
 }
 
 Status RegionTable::check(const Access& access, std::byte** address) const {

@@ -5,7 +5,7 @@
 // Errors:     check() answers kDenied with what was asked and what the limit is; it never touches the memory.
 // Units:      bytes.
 // Invariants: ids are never used twice; a revoked region is refused from that moment on. For engines that read a peer's memory
-//             from outside, `live` words mirror which ids are valid: a reader looks at the word again after it has read.
+//             from outside, `live` words hold the digests of valid regions: a reader compares before and after it has read.
 #pragma once
 #include <array>
 #include <atomic>
@@ -34,13 +34,16 @@ struct RemoteRegion {
 };
 static_assert(sizeof(RemoteRegion) == 48);
 
+// All of a region in one word, never 0: what RegionTable shows to those who read its memory from outside.
+uint64_t digest_of(const RemoteRegion& region);
+
 class RegionTable {
  public:
   static constexpr size_t kLiveSlots = 1024;
   static constexpr uint64_t slot_of(uint64_t id) { return id % kLiveSlots; }
 
   RegionTable();
-  // Where valid ids are shown to outside readers: kLiveSlots words, which must outlive the table.
+  // Where valid regions are shown to outside readers: kLiveSlots words, which must outlive the table.
   void show_live(std::span<std::atomic<uint64_t>> words);
 
   struct Access {
@@ -61,6 +64,7 @@ class RegionTable {
     std::span<std::byte> memory;
     RegionKey key;
     Rights rights;
+    bool shown;  // in its live word
   };
   RemoteRegion add(std::span<std::byte> memory, Rights rights);
   void revoke(uint64_t id);

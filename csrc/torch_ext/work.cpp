@@ -109,8 +109,7 @@ DlslimeWork::Outcome DlslimeWork::wait_until(Nanos until) {
   job_->member().process().check_alive();
   const bool mine = job_->claim();
   const Outcome outcome = drive(until, false);
-  const bool owed = outcome == Outcome::kDone ? job_->owed() : job_->unclaim();
-  if (mine && owed) settle();
+  if (mine && (outcome == Outcome::kDone ? job_->owed() : job_->unclaim())) settle();
   return outcome;
 }
 

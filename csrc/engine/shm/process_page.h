@@ -43,7 +43,9 @@ class ShmPeer {
   int pidfd() const { return pidfd_.get(); }
   bool can_read() const { return can_read_; }  // its private memory, by process_vm_readv
   Status read(uint64_t address, std::span<std::byte> into) const;
-  bool region_lives(uint64_t id) const { return contents().live[RegionTable::slot_of(id)].load(std::memory_order_seq_cst) == id; }
+  bool grants(const RemoteRegion& region) const {
+    return contents().live[RegionTable::slot_of(region.id)].load(std::memory_order_seq_cst) == digest_of(region);
+  }
   void ring() const {  // after publishing something the peer may sleep for
     if (contents().asleep.load(std::memory_order_seq_cst)) wake();
   }

@@ -48,24 +48,30 @@ void ShmEndpoint::finish(Segment& segment, Status status) {
   segment.completed(std::move(status));
 }
 
+// Ok, or why the get can't go on: asked before every slice and after the last.
+Status ShmEndpoint::allowed(const Segment& segment) const {
+  const RemoteRegion& region = segment.remote;
+  if (dead_) return {Code::kPeerDied, "process " + std::to_string(peer_->pid()) + " is gone"};
+  if (!peer_->grants(region)) return {Code::kDenied, "the peer does not grant region " + std::to_string(region.id) + " (any more)"};
+  if (region.rights != Rights::kRead) return {Code::kDenied, "the grant does not allow a get"};
+  if (segment.offset > region.length || segment.local.size() > region.length - segment.offset) {
+    return {Code::kDenied, "a get beyond the " + std::to_string(region.length) + " bytes granted"};
+  }
+  return {};
+}
+
 bool ShmEndpoint::read_slice() {
   Segment* segment = gets_.front();
   if (!segment) return false;
-  const RemoteRegion& region = segment->remote;
-  if (segment->offset > region.length || segment->local.size() > region.length - segment->offset) {
-    finish(*segment, Status(Code::kDenied, "a get beyond the " + std::to_string(region.length) + " bytes granted"));
-    return true;
+  Status status = allowed(*segment);
+  if (status.ok()) {
+    const auto slice = segment->local.subspan(read_, std::min(segment->local.size() - read_, kSlice));
+    status = peer_->read(segment->remote.address + segment->offset + read_, slice);
+    read_ += slice.size();
+    if (status.ok() && read_ < segment->local.size()) return true;
+    if (status.ok()) status = allowed(*segment);  // were those bytes still the sender's message?
   }
-  const auto slice = segment->local.subspan(read_, std::min(segment->local.size() - read_, kSlice));
-  const Status status = peer_->read(region.address + segment->offset + read_, slice);
-  read_ += slice.size();
-  if (status.ok() && read_ < segment->local.size()) return true;
-  if (!peer_->region_lives(region.id)) {
-    finish(*segment, dead_ ? Status(Code::kPeerDied, "process " + std::to_string(peer_->pid()) + " is gone")
-                           : Status(Code::kDenied, "the peer took its memory back"));
-  } else {
-    finish(*segment, status);
-  }
+  finish(*segment, std::move(status));
   return true;
 }
 

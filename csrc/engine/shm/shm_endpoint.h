@@ -25,6 +25,7 @@ class ShmEndpoint final : public StreamEndpoint, public Hook<EndpointTag> {
   bool advance();  // the engine's pass
 
  private:
+  Status allowed(const Segment& segment) const;
   bool read_slice();
   void finish(Segment& segment, Status status);
 

@@ -32,28 +32,28 @@ const Capabilities& ShmEngine::capabilities() const {
   return capabilities;
 }
 
-std::shared_ptr<ShmPeer> ShmEngine::find(const std::string& peer_id) const {
-  const auto found = peers_.find(peer_id);
-  return found == peers_.end() ? nullptr : found->second.lock();
-}
-
-Status ShmEngine::reach(const PeerInfo& peer) {
-  if (auto known = find(peer.id)) {
-    met_[peer.id] = known;
-    return {};
-  }
+// Proven once per process, and again only after everybody has let go of it.
+Status ShmEngine::meet(const PeerInfo& peer, std::shared_ptr<ShmPeer>* out) {
+  std::weak_ptr<ShmPeer>& known = peers_[peer.id];
+  if (*out = known.lock(); *out && peer.host == services_.self.host && peer.addresses.contains("shm")) return {};
   std::unique_ptr<ShmPeer> opened;
   if (Status status = ShmPeer::open(services_.self, peer, &opened); !status.ok()) return status;
-  std::shared_ptr<ShmPeer> shared = std::move(opened);
-  peers_[peer.id] = shared;
-  met_[peer.id] = std::move(shared);
+  *out = std::move(opened);
+  known = *out;
   return {};
 }
 
+Status ShmEngine::reach(const PeerInfo& peer) {
+  std::shared_ptr<ShmPeer> met;
+  Status status = meet(peer, &met);
+  if (status.ok()) met_[peer.id] = std::move(met);
+  return status;
+}
+
 std::string ShmEngine::offer(const PeerInfo& peer) {
-  const auto known = find(peer.id);
+  std::shared_ptr<ShmPeer> known;
   shm::SharedMemory ring;
-  if (!known || !shm::SharedMemory::create("dlslime-ring", sizeof(shm::Ring), &ring).ok()) return {};
+  if (!meet(peer, &known).ok() || !shm::SharedMemory::create("dlslime-ring", sizeof(shm::Ring), &ring).ok()) return {};
   std::string offer = pack({{"ring", ring.offer()}, {"reads", reads_directly(*known) ? "1" : ""}});
   offered_[peer.id] = std::move(ring);
   return offer;
@@ -66,11 +66,11 @@ void ShmEngine::withdraw(const PeerInfo& peer) {
 }
 
 std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, std::string_view offer, EndpointHandler& handler) {
-  const auto known = find(peer.id);
-  const auto mine = offered_.extract(peer.id);
+  std::shared_ptr<ShmPeer> known;
+  auto mine = offered_.extract(peer.id);
   std::map<std::string, std::string> parts;
   shm::SharedMemory theirs;
-  if (!known || mine.empty() || !unpack(offer, &parts).ok()) return nullptr;
+  if (!meet(peer, &known).ok() || mine.empty() || !unpack(offer, &parts).ok()) return nullptr;
   if (!shm::SharedMemory::open(known->pid(), parts["ring"], sizeof(shm::Ring), &theirs).ok()) return nullptr;
   auto pipe = std::make_unique<shm::RingPipe>(known, std::move(mine.mapped()), std::move(theirs));
   auto endpoint =

@@ -39,7 +39,7 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   void about_to_sleep() override { page_->contents().asleep.store(1, std::memory_order_seq_cst); }
   void woke() override { page_->contents().asleep.store(0, std::memory_order_seq_cst); }
 
-  std::shared_ptr<shm::ShmPeer> find(const std::string& peer_id) const override;
+  Status meet(const PeerInfo& peer, std::shared_ptr<shm::ShmPeer>* out) override;
 
  private:
   ShmEngine(const Options& options, const Services& services, std::unique_ptr<shm::ProcessPage> page);

@@ -2,10 +2,10 @@
 
 namespace dlslime::shm {
 
-ShmPages::ShmPages(const Layout& layout, const PeerDirectory& directory)
+ShmPages::ShmPages(const Layout& layout, PeerDirectory& directory)
     : SharedPages(layout), directory_(directory), memory_(size_t(layout.size)), peers_(size_t(layout.size)) {}
 
-Status ShmPages::create(const Layout& layout, const PeerDirectory& directory, std::unique_ptr<ShmPages>* out) {
+Status ShmPages::create(const Layout& layout, PeerDirectory& directory, std::unique_ptr<ShmPages>* out) {
   std::unique_ptr<ShmPages> pages(new ShmPages(layout, directory));
   Status status = SharedMemory::create("dlslime-group", pages->bytes(), &pages->memory_[size_t(layout.rank)]);
   if (!status.ok()) return status;
@@ -21,8 +21,8 @@ void ShmPages::point(int rank) {
 }
 
 Status ShmPages::attach(int rank, const PeerInfo& peer, std::string_view offer) {
-  auto found = directory_.find(peer.id);
-  if (!found) return {Code::kUnavailable, "the peer is not known to be on this host"};
+  std::shared_ptr<ShmPeer> found;
+  if (Status met = directory_.meet(peer, &found); !met.ok()) return met;
   Status status = SharedMemory::open(found->pid(), offer, bytes(), &memory_[size_t(rank)]);
   if (!status.ok()) return status;
   point(rank);

@@ -14,12 +14,12 @@ namespace dlslime::shm {
 class PeerDirectory {  // who has been proven to be on this host
  public:
   virtual ~PeerDirectory() = default;
-  virtual std::shared_ptr<ShmPeer> find(const std::string& peer_id) const = 0;
+  virtual Status meet(const PeerInfo& peer, std::shared_ptr<ShmPeer>* out) = 0;
 };
 
 class ShmPages final : public SharedPages {
  public:
-  static Status create(const Layout& layout, const PeerDirectory& directory, std::unique_ptr<ShmPages>* out);
+  static Status create(const Layout& layout, PeerDirectory& directory, std::unique_ptr<ShmPages>* out);
 
   std::string offer() const override { return mine().offer(); }
   Status attach(int rank, const PeerInfo& peer, std::string_view offer) override;
@@ -28,12 +28,12 @@ class ShmPages final : public SharedPages {
   Status read_private(int owner, uint64_t address, std::span<std::byte> into) const override;
 
  private:
-  ShmPages(const Layout& layout, const PeerDirectory& directory);
+  ShmPages(const Layout& layout, PeerDirectory& directory);
   const SharedMemory& mine() const { return memory_[size_t(layout_.rank)]; }
   size_t bytes() const { return layout_.lines * sizeof(Line) + layout_.data_bytes; }
   void point(int rank);
 
-  const PeerDirectory& directory_;
+  PeerDirectory& directory_;
   std::vector<SharedMemory> memory_;               // by rank
   std::vector<std::shared_ptr<ShmPeer>> peers_;    // by rank; null for itself
   std::vector<const ShmPeer*> others_;

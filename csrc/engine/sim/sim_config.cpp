@@ -25,9 +25,14 @@ Delays Delays::heavy_tail(uint64_t seed, int ranks) {
   delays.tail = microseconds(random.between(50, 2000));
   delays.slow_rank = int(random.below(ranks));
   switch (random.below(3)) {
-    case 0: delays.slow_peer = int(random.below(ranks)); break;
-    case 1: delays.slow_cpu = true; break;
-    default: break;
+    case 0:
+      delays.slow_peer = int(random.below(ranks));
+      break;
+    case 1:
+      delays.slow_cpu = true;
+      break;
+    default:
+      break;
   }
   return delays;
 }
@@ -35,9 +40,12 @@ Delays Delays::heavy_tail(uint64_t seed, int ranks) {
 Delays Delays::for_seed(uint64_t seed, int ranks) {
   SimRandom random(seed ^ 0xDE1A);
   switch (random.below(4)) {
-    case 0: return none();
-    case 1: return uniform(microseconds(random.between(1, 20)));
-    default: return heavy_tail(seed, ranks);
+    case 0:
+      return none();
+    case 1:
+      return uniform(microseconds(random.between(1, 20)));
+    default:
+      return heavy_tail(seed, ranks);
   }
 }
 

@@ -1,4 +1,5 @@
-// Delays and SimConfig: what a simulated world is like. Both follow from a seed; tests overrule single fields.
+// Delays and SimConfig: what a simulated world is like. Both follow from a seed; tests overrule single
+// fields.
 //
 // Threads: values.   Units: Nanos of virtual time; bytes; `one_in` n = with probability 1/n, 0 = never.
 #pragma once
@@ -18,7 +19,7 @@ struct Delays {
   unsigned tail_one_in = 0;
   Nanos tail{0};
   int slow_rank = -1;
-  int slow_peer = -1;     // only the link between slow_rank and slow_peer is slow, -1: all of slow_rank's links
+  int slow_peer = -1;  // only the link between slow_rank and slow_peer is slow, -1: all of slow_rank's links
   bool slow_cpu = false;  // slow_rank computes slowly rather than being far away
 
   bool instant() const { return link_max.count() == 0 && tail_one_in == 0 && slow_rank < 0; }
@@ -34,7 +35,11 @@ struct SimConfig {
   int ranks = 2;
   Delays delays;
 
-  enum class Large : uint8_t { kPut, kGet, kMixed };  // how large payloads travel; mixed: drawn per sender and receiver
+  enum class Large : uint8_t {
+    kPut,
+    kGet,
+    kMixed
+  };  // how large payloads travel; mixed: drawn per sender and receiver
   Large large = Large::kPut;
   bool shared_pages = true;
   bool read_private = false;

@@ -1,4 +1,5 @@
-// SimEngine: the engine contract inside a SimWorld: stream endpoints over SimPipes, shared pages over plain memory.
+// SimEngine: the engine contract inside a SimWorld: stream endpoints over SimPipes, shared pages over plain
+// memory.
 //
 // Threads:    one.
 // Ownership:  belongs to its SimHost; its endpoints die before it.
@@ -17,7 +18,8 @@ class SimEngine;
 
 class SimEndpoint final : public StreamEndpoint, public SimPipe::Owner {
  public:
-  SimEndpoint(SimEngine& engine, std::unique_ptr<SimPipe> pipe, RegionTable& regions, EndpointHandler& handler);
+  SimEndpoint(SimEngine& engine, std::unique_ptr<SimPipe> pipe, RegionTable& regions,
+              EndpointHandler& handler);
   ~SimEndpoint() override;
 
   bool post(std::span<const std::byte> head, std::span<const std::byte> body) override;
@@ -40,7 +42,8 @@ class SimEngine final : public Engine {
   std::string address() const override;
   Status reach(const PeerInfo& peer) override;
   std::string offer(const PeerInfo&) override { return {}; }
-  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer, EndpointHandler& handler) override;
+  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
+                                    EndpointHandler& handler) override;
   std::unique_ptr<SharedPages> share(const SharedPages::Layout& layout) override;
   bool poll() override;
 

@@ -2,7 +2,8 @@
 //
 // Threads:    one.
 // Units:      Nanos of virtual time.
-// Invariants: events run in order of time; those of one moment in an order drawn from the seed. Nothing else moves the clock.
+// Invariants: events run in order of time; those of one moment in an order drawn from the seed. Nothing else
+// moves the clock.
 #pragma once
 #include <algorithm>
 #include <functional>

@@ -21,7 +21,10 @@ PeerInfo identity(int rank) {
 }  // namespace
 
 SimHost::SimHost(SimWorld& world, const Clock& clock, int rank)
-    : world_(world), rank_(rank), executor_(clock, nullptr, Ladder{}), runtime_(executor_, regions_, identity(rank)) {
+    : world_(world),
+      rank_(rank),
+      executor_(clock, nullptr, Ladder{}),
+      runtime_(executor_, regions_, identity(rank)) {
   runtime_.add(std::make_unique<SimEngine>(*this));
 }
 
@@ -53,7 +56,8 @@ void SimHost::pass() {
   woken_ = false;
   if (steps_ >= freeze_at_) frozen_ = true;
   if (!runs() || !effect()) return;
-  // With the token, as in life: what a coroutine submits goes to the inbox rather than running inside this pass.
+  // With the token, as in life: what a coroutine submits goes to the inbox rather than running inside this
+  // pass.
   passing_ = true;
   const bool moved = executor_.with_token([&] { return executor_.pass(); });
   passing_ = false;
@@ -81,7 +85,8 @@ void SimHost::bury() {
   executor_.with_token([&] {
     for (int rounds = 0; !executor_.idle() && rounds < 1000; ++rounds) {
       std::vector<Operation*> all;  // failing a queued one takes it off the list
-      for (Operation* op = executor_.active().front(); op; op = executor_.active().next(*op)) all.push_back(op);
+      for (Operation* op = executor_.active().front(); op; op = executor_.active().next(*op))
+        all.push_back(op);
       for (Operation* op : all) executor_.fail(*op, Status(Code::kAborted, "the simulated process is over"));
       executor_.pass();
     }

@@ -2,8 +2,9 @@
 //
 // Threads:    one.
 // Ownership:  belongs to the world; whatever uses its engine and executor dies before the world.
-// Units:      a step is one pass, one publish or one write into a pipe; "killed at step k" means that it takes k of them.
-// Invariants: after its death nothing of it becomes visible any more, though its coroutines may be unwound.
+// Units:      a step is one pass, one publish or one write into a pipe; "killed at step k" means that it
+// takes k of them. Invariants: after its death nothing of it becomes visible any more, though its coroutines
+// may be unwound.
 #pragma once
 #include <string>
 #include <vector>
@@ -37,7 +38,7 @@ class SimHost {
   bool frozen() const { return frozen_; }
   uint64_t steps() const { return steps_; }
 
-  bool effect();  // before something becomes visible to others; false: it died first
+  bool effect();           // before something becomes visible to others; false: it died first
   std::string describe();  // every active operation
 
  private:

@@ -32,7 +32,8 @@ SimPipe::~SimPipe() {
 
 size_t SimPipe::cut(size_t bytes) {
   SimWorld& world = wire_->world;
-  return bytes > 1 && world.random().chance(world.config().cut_one_in) ? world.random().between(1, bytes) : bytes;
+  return bytes > 1 && world.random().chance(world.config().cut_one_in) ? world.random().between(1, bytes)
+                                                                       : bytes;
 }
 
 size_t SimPipe::write(std::span<const iovec> parts) {
@@ -46,7 +47,8 @@ size_t SimPipe::write(std::span<const iovec> parts) {
     ring_later(side_);
     return 0;
   }
-  if (!wire_->hosts[side_]->effect()) return offered;  // it died before this one: nobody will ever see the bytes
+  if (!wire_->hosts[side_]->effect())
+    return offered;  // it died before this one: nobody will ever see the bytes
   const size_t taken = cut(std::min(room, offered));
   append(parts, taken);
   const size_t first = cut(taken);

@@ -7,7 +7,8 @@ namespace dlslime {
 namespace {
 
 constexpr uint64_t kLivelock = 2'000'000;  // passes without time moving on
-// While events follow each other closely, deadlines are looked at this often: looking costs a walk over all operations.
+// While events follow each other closely, deadlines are looked at this often: looking costs a walk over all
+// operations.
 constexpr Nanos kDeadlineGrain = std::chrono::microseconds(100);
 
 }  // namespace
@@ -29,8 +30,10 @@ Nanos SimWorld::link_delay(int from, int to) {
   const Delays& delays = config_.delays;
   if (delays.instant()) return Nanos(0);
   Nanos delay = delays.link_min + up_to(delays.link_max - delays.link_min);
-  const bool slow = !delays.slow_cpu && (delays.slow_peer < 0 ? from == delays.slow_rank || to == delays.slow_rank
-                                                              : std::minmax(from, to) == std::minmax(delays.slow_rank, delays.slow_peer));
+  const bool slow =
+      !delays.slow_cpu &&
+      (delays.slow_peer < 0 ? from == delays.slow_rank || to == delays.slow_rank
+                            : std::minmax(from, to) == std::minmax(delays.slow_rank, delays.slow_peer));
   if (slow || random_.chance(delays.tail_one_in)) delay += up_to(delays.tail);
   return delay;
 }
@@ -141,7 +144,9 @@ void SimWorld::die(SimHost& host) {
   for (auto& [pair, wires] : wires_) {
     if (pair.first != host.rank() && pair.second != host.rank()) continue;
     for (auto& wire : wires) {
-      if (wire) wire->break_end(pair.first == host.rank() ? 1 : 0, Status(Code::kPeerDied, "the peer's process is gone"));
+      if (wire)
+        wire->break_end(pair.first == host.rank() ? 1 : 0,
+                        Status(Code::kPeerDied, "the peer's process is gone"));
     }
   }
 }

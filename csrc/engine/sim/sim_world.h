@@ -1,8 +1,10 @@
-// SimWorld: all ranks in one process and one thread, in virtual time, with delays, deaths and freezes drawn from a seed.
+// SimWorld: all ranks in one process and one thread, in virtual time, with delays, deaths and freezes drawn
+// from a seed.
 //
 // Threads:    one; reads no clock of the operating system, never sleeps.
-// Ownership:  owns its hosts; what tests hang on them (operations, endpoints, pages) dies first, or after bury().
-// Errors:     run_until() says why the predicate did not become true: a deadlock (nothing can ever happen again), a livelock
+// Ownership:  owns its hosts; what tests hang on them (operations, endpoints, pages) dies first, or after
+// bury(). Errors:     run_until() says why the predicate did not become true: a deadlock (nothing can ever
+// happen again), a livelock
 //             (time stands still), or the limit; each with what every rank was doing.
 // Units:      Nanos of virtual time.
 // Invariants: a run is a function of the SimConfig and the program alone.
@@ -43,8 +45,8 @@ class SimWorld {
   void kill(int rank, uint64_t at_step = 0);    // its peers hear of it a little later
   void freeze(int rank, uint64_t at_step = 0);  // nobody is told
   void thaw(int rank);
-  void cut(int one, int other);                 // their connections break; both live
-  void bury();                                  // unwinds every operation of every host; the end of the world
+  void cut(int one, int other);  // their connections break; both live
+  void bury();                   // unwinds every operation of every host; the end of the world
 
   // --- for the parts of the simulator ---
   void at(Nanos time, SimEvents::Action action) { events_.at(time, std::move(action)); }

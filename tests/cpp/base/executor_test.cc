@@ -250,6 +250,28 @@ TEST_F(ExecutorTest, WhatIsReadyIsNotFailed) {
   EXPECT_TRUE(op.status().ok());
 }
 
+// The failure of a scope is final: who just got what it waited for must not wait for the next thing for ever.
+TEST_F(ExecutorTest, WhatIsReadyIsFailedAtItsNextWait) {
+  TestScope scope(executor);
+  int word = 0;
+  Program op(
+      [&]() -> Task<> {
+        co_await until([&word] { return word == 1; });
+        log.push_back(1);
+        co_await until([&word] { return word == 2; });
+        log.push_back(2);
+      },
+      &scope);
+  submit(op);
+  word = 1;
+  executor.with_token([&] { executor.fail(scope, Status(Code::kPeerDied, "gone")); });
+  word = 3;  // no longer what it was when the failure came
+  settle();
+  ASSERT_TRUE(op.done());
+  EXPECT_EQ(op.status().code(), Code::kPeerDied);
+  EXPECT_EQ(log, std::vector<int>{1});
+}
+
 TEST_F(ExecutorTest, DeadlinesFailExactlyThoseThatPassed) {
   Event never;
   auto hang = [&]() -> Task<> { co_await never.wait(); };
@@ -337,8 +359,10 @@ TEST_F(ExecutorTest, OppositeIssueOrder) {
     ++arrived;
     co_await until([&arrived] { return arrived == 2; });
   };
-  Program on_a0([&] { return meet(arrived_a); }, &a0, Order::kOrdered), on_b0([&] { return meet(arrived_b); }, &b0, Order::kOrdered);
-  Program on_a1([&] { return meet(arrived_a); }, &a1, Order::kOrdered), on_b1([&] { return meet(arrived_b); }, &b1, Order::kOrdered);
+  Program on_a0([&] { return meet(arrived_a); }, &a0, Order::kOrdered),
+      on_b0([&] { return meet(arrived_b); }, &b0, Order::kOrdered);
+  Program on_a1([&] { return meet(arrived_a); }, &a1, Order::kOrdered),
+      on_b1([&] { return meet(arrived_b); }, &b1, Order::kOrdered);
   for (Operation* op : {&on_a0, &on_b0, &on_b1, &on_a1}) submit(*op);
   settle();
   for (Operation* op : {&on_a0, &on_b0, &on_b1, &on_a1}) EXPECT_TRUE(op->done());

@@ -55,9 +55,7 @@ TEST_F(ThreadsTest, RunFromManyThreads) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < kRounds; ++i) {
-        Program op([&]() -> Task<> {
-          co_await bulk([&ran] { ++ran; });
-        });
+        Program op([&]() -> Task<> { co_await bulk([&ran] { ++ran; }); });
         ASSERT_TRUE(executor.run(op, kNever));
         ASSERT_TRUE(op.status().ok());
       }
@@ -123,9 +121,7 @@ TEST_F(ThreadsTest, TheProgressThreadRunsWhatNobodyWaitsFor) {
   std::vector<std::unique_ptr<Program>> ops;
   std::atomic<int> ran{0};
   for (int i = 0; i < 200; ++i) {
-    auto body = [&ran]() -> Task<> {
-      co_await bulk([&ran] { ++ran; });
-    };
+    auto body = [&ran]() -> Task<> { co_await bulk([&ran] { ++ran; }); };
     executor.submit(*ops.emplace_back(std::make_unique<Program>(body)));
   }
   EXPECT_TRUE(eventually([&] { return ran == 200 && executor.idle(); }));

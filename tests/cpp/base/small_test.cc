@@ -1,6 +1,7 @@
 // The small parts: Status, clocks, descriptors, random bytes, the intrusive list, the frame pool, Event.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -89,6 +90,7 @@ TEST(Random, AForkedChildHasItsOwn) {
   uint64_t theirs = 0;
   ASSERT_EQ(read(ends[0], &theirs, sizeof theirs), ssize_t(sizeof theirs));
   EXPECT_NE(theirs, random_value<uint64_t>());
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
   close(ends[0]);
   close(ends[1]);
 }

@@ -62,7 +62,8 @@ class Guarded {
 class Player final : public EndpointHandler {
  public:
   explicit Player(Side& side) : side_(side) {}
-  void connect(const Side& to);
+  std::string offer(const Side& to);
+  void connect(const Side& to, const std::string& offer);
 
   bool post(std::string_view head, std::string_view body = {});
   void put(TestSegment& segment);
@@ -109,7 +110,8 @@ struct Table {
 
 class Conformance : public testing::TestWithParam<EngineFixture> {
  protected:
-  // Runs the case once for every seed of the fixture, on a fresh connected pair; skips what the engine cannot do.
+  // Runs the case once for every seed of the fixture, on a fresh connected pair; skips what the engine cannot
+  // do.
   void each(const std::function<void(Table&)>& body);
   void each_unconnected(const std::function<void(Table&)>& body);
   bool excepted();

@@ -1,4 +1,5 @@
-// Conformance: messages arrive whole, once and in order, in both directions, and are refused rather than piled up.
+// Conformance: messages arrive whole, once and in order, in both directions, and are refused rather than
+// piled up.
 #include <algorithm>
 
 #include "engine/conformance.h"
@@ -59,7 +60,8 @@ TEST_P(Conformance, BothDirectionsAtOnce) {
       post_nth(t.a, i, largest);
       post_nth(t.b, i + 1000, largest);
     }
-    ASSERT_TRUE(t.drive_until([&] { return t.b.messages.size() >= kCount && t.a.messages.size() >= kCount; }));
+    ASSERT_TRUE(
+        t.drive_until([&] { return t.b.messages.size() >= kCount && t.a.messages.size() >= kCount; }));
     for (size_t i = 0; i < kCount; ++i) {
       ASSERT_EQ(t.b.messages[i], nth(i, largest));
       ASSERT_EQ(t.a.messages[i], nth(i + 1000, largest));
@@ -103,6 +105,7 @@ TEST_P(Conformance, ReachSaysWhyNot) {
   each_unconnected([](Table& t) {
     EXPECT_TRUE(t.a.side().engine->reach(t.b.side().info).ok());
     PeerInfo stranger = t.b.side().info;
+    stranger.id = std::string(32, 'f');
     stranger.addresses.clear();
     const Status no = t.a.side().engine->reach(stranger);
     EXPECT_FALSE(no.ok());

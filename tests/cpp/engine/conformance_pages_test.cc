@@ -10,6 +10,7 @@ namespace {
 struct Pages {
   explicit Pages(Table& t) {
     Side &a = t.pair->a, &b = t.pair->b;
+    EXPECT_TRUE(a.engine->reach(b.info).ok() && b.engine->reach(a.info).ok());
     of_a = a.executor->with_token([&] { return a.engine->share({0, 2, 8, 5000}); });
     of_b = b.executor->with_token([&] { return b.engine->share({1, 2, 8, 5000}); });
     to_b = a.executor->with_token([&] { return of_a->attach(1, b.info, of_b->offer()); });
@@ -20,7 +21,9 @@ struct Pages {
   Status to_a, to_b;
 };
 
-bool has_pages(const EngineFixture& fixture) { return fixture.make(1)->a.engine->capabilities().shared_pages; }
+bool has_pages(const EngineFixture& fixture) {
+  return fixture.make(1)->a.engine->capabilities().shared_pages;
+}
 
 #define NEED_PAGES() \
   if (!has_pages(GetParam())) GTEST_SKIP() << GetParam().name << " shares no pages"
@@ -81,6 +84,7 @@ TEST_P(Conformance, WhatWasPublishedBeforeAttachingIsSeen) {
   each_unconnected([](Table& t) {
     Side &a = t.pair->a, &b = t.pair->b;
     auto of_a = a.engine->share({0, 2, 8, 5000}), of_b = b.engine->share({1, 2, 8, 5000});
+    EXPECT_TRUE(a.engine->reach(b.info).ok() && b.engine->reach(a.info).ok());
     of_a->publish(5, 42);
     ASSERT_TRUE(of_b->attach(0, a.info, of_a->offer()).ok());
     EXPECT_TRUE(t.drive_until([&] { return of_b->read(0, 5) == 42; }));
@@ -109,7 +113,8 @@ TEST_P(Conformance, AStrangeOfferIsRefused) {
     Side &a = t.pair->a, &b = t.pair->b;
     auto mine = a.engine->share({0, 2, 8, 5000});
     auto other = b.engine->share({1, 2, 16, 5000});
-    for (const std::string& offer : {std::string(), std::string("nonsense"), std::string(300, '\xff'), other->offer()}) {
+    for (const std::string& offer :
+         {std::string(), std::string("nonsense"), std::string(300, '\xff'), other->offer()}) {
       const Status refused = mine->attach(1, b.info, offer);
       EXPECT_FALSE(refused.ok());
       EXPECT_FALSE(refused.what().empty());
@@ -134,7 +139,8 @@ TEST_P(Conformance, PrivateMemoryIsReadInOneCopy) {
 
 class WaitForWord final : public Operation {
  public:
-  WaitForWord(const SharedPages& pages, uint64_t value) : Operation(nullptr, Order::kFree, kNever), pages_(pages), value_(value) {}
+  WaitForWord(const SharedPages& pages, uint64_t value)
+      : Operation(nullptr, Order::kFree, kNever), pages_(pages), value_(value) {}
   Task<> body() override { return wait(&pages_, value_); }
   static Task<> wait(const SharedPages* pages, uint64_t value) {
     co_await until([pages, value] { return pages->read(0, 0) >= value; });

@@ -1,4 +1,5 @@
-// PeerInfo and the engines' offers: what comes back is what was put in, and bytes that are neither are refused.
+// PeerInfo and the engines' offers: what comes back is what was put in, and bytes that are neither are
+// refused.
 #include "engine/peer_info.h"
 
 #include <gtest/gtest.h>
@@ -54,7 +55,8 @@ TEST(PeerInfo, HostileBytesAreRefusedOrRead) {
   const std::string whole = example().encode();
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes = whole;
-    for (uint64_t flips = random.between(1, 4); flips > 0; --flips) bytes[random.below(bytes.size())] = char(random.next());
+    for (uint64_t flips = random.between(1, 4); flips > 0; --flips)
+      bytes[random.below(bytes.size())] = char(random.next());
     PeerInfo out;
     const Status status = PeerInfo::decode(bytes, &out);  // it must return; sanitizers look on
     EXPECT_EQ(status.ok(), status.what().empty());
@@ -69,7 +71,8 @@ TEST(PeerInfo, HostileBytesAreRefusedOrRead) {
 
 TEST(PeerInfo, ClaimedSizesAreNotBelieved) {
   // Arrays, maps, strings and blobs that claim four billion elements; and a deep nest.
-  for (const char* bytes : {"\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff", "\xdb\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff"}) {
+  for (const char* bytes :
+       {"\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff", "\xdb\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff"}) {
     PeerInfo out;
     EXPECT_FALSE(PeerInfo::decode(std::string_view(bytes, 5), &out).ok());
   }
@@ -91,7 +94,8 @@ TEST(Offer, ComesBackAsItWas) {
 
 TEST(Offer, HostileBytesAreRefused) {
   std::map<std::string, std::string> out;
-  for (const std::string& bytes : {std::string(), std::string("x"), std::string("\xdf\xff\xff\xff\xff", 5), std::string(100'000, '\x91')}) {
+  for (const std::string& bytes : {std::string(), std::string("x"), std::string("\xdf\xff\xff\xff\xff", 5),
+                                   std::string(100'000, '\x91')}) {
     EXPECT_EQ(unpack(bytes, &out).code(), Code::kInvalid);
   }
 }

@@ -31,8 +31,13 @@ TEST_F(RegionTest, AllowsWhatWasGranted) {
 TEST_F(RegionTest, RefusesWhatIsOutside) {
   Grant grant(table, memory, Rights::kWrite);
   const uint64_t max = UINT64_MAX;
-  for (const auto& [offset, length] :
-       {std::pair<uint64_t, uint64_t>{0, 101}, {1, 100}, {101, 0}, {max, 1}, {1, max}, {max, max}, {50, max - 49}}) {
+  for (const auto& [offset, length] : {std::pair<uint64_t, uint64_t>{0, 101},
+                                       {1, 100},
+                                       {101, 0},
+                                       {max, 1},
+                                       {1, max},
+                                       {max, max},
+                                       {50, max - 49}}) {
     const Status refused = check(grant.region(), offset, length, Rights::kWrite);
     EXPECT_EQ(refused.code(), Code::kDenied);
     EXPECT_NE(refused.what().find("100 bytes"), std::string::npos) << refused.what();

@@ -1,6 +1,7 @@
 // for_each_seed: a test over many seeds, which says how to run the one that failed again.
 //
-// Environment: DLSLIME_SIM_SEED=s runs only seed s; DLSLIME_SIM_SEEDS=n runs n seeds instead of the test's own number.
+// Environment: DLSLIME_SIM_SEED=s runs only seed s; DLSLIME_SIM_SEEDS=n runs n seeds instead of the test's
+// own number.
 //              Without either, sanitized builds run a tenth.
 #pragma once
 #include <cstdint>

@@ -45,7 +45,8 @@ bool SimResult::ok() const {
 std::string SimResult::describe() const {
   std::string text = config + "\n  world: " + world.to_string();
   for (size_t rank = 0; rank < ranks.size(); ++rank) {
-    text += "\n  rank " + std::to_string(rank) + " after " + std::to_string(steps[rank]) + " steps: " + ranks[rank].to_string();
+    text += "\n  rank " + std::to_string(rank) + " after " + std::to_string(steps[rank]) +
+            " steps: " + ranks[rank].to_string();
   }
   return text;
 }
@@ -56,7 +57,8 @@ SimResult run_simulated(const SimConfig& config, const SimProgram& program, cons
   std::vector<std::unique_ptr<ProgramOperation>> programs;
   for (const SimFault& fault : options.faults) inject(world, fault);
   for (int rank = 0; rank < world.size(); ++rank) {
-    programs.push_back(std::make_unique<ProgramOperation>(world.host(rank), program, options.deadline, running));
+    programs.push_back(
+        std::make_unique<ProgramOperation>(world.host(rank), program, options.deadline, running));
     world.host(rank).submit(*programs.back());
   }
   // Those that will never run again are not waited for.
@@ -83,7 +85,8 @@ SimResult run_simulated(const SimConfig& config, const SimProgram& program, cons
   for (size_t rank = 0; rank < programs.size(); ++rank) {
     const ProgramOperation& op = *programs[rank];
     // One that was cut short may still have slipped through to its end while it was unwound.
-    const Status cut_short(Code::kAborted, op.done() ? "it never ended by itself" : "it never ended, nor could it be unwound");
+    const Status cut_short(
+        Code::kAborted, op.done() ? "it never ended by itself" : "it never ended, nor could it be unwound");
     result.ranks.push_back(result.ended[rank] ? op.status() : cut_short);
     result.when.push_back(op.when());
   }

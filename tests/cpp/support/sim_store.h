@@ -1,6 +1,8 @@
-// SimStore: what ranks of a simulated world tell each other before they are connected, as a rendezvous store does in life.
+// SimStore: what ranks of a simulated world tell each other before they are connected, as a rendezvous store
+// does in life.
 //
-// Threads: one.   Ownership: outlives the run.   Invariants: a value becomes visible to all at one moment, a little later.
+// Threads: one.   Ownership: outlives the run.   Invariants: a value becomes visible to all at one moment, a
+// little later.
 #pragma once
 #include <map>
 #include <string>
@@ -13,10 +15,11 @@ class SimStore {
  public:
   void set(SimHost& host, const std::string& key, std::string value) {
     SimWorld& world = host.world();
-    world.at(world.now() + world.link_delay(host.rank(), host.rank()), [this, &world, key, value = std::move(value)] {
-      values_[key] = value;
-      for (int rank = 0; rank < world.size(); ++rank) world.wake(rank);
-    });
+    world.at(world.now() + world.link_delay(host.rank(), host.rank()),
+             [this, &world, key, value = std::move(value)] {
+               values_[key] = value;
+               for (int rank = 0; rank < world.size(); ++rank) world.wake(rank);
+             });
   }
   bool has(const std::string& key) const { return values_.contains(key); }
   const std::string& get(const std::string& key) const { return values_.at(key); }

@@ -37,7 +37,8 @@ class Inbox : public EndpointHandler {
   const std::string& from(int rank) { return received_[rank]; }
   const Status& down(int rank) { return down_[rank]; }
   bool flushed() const {
-    return std::ranges::all_of(endpoints_, [](const auto& e) { return e.second->flushed() || !e.second->state().ok(); });
+    return std::ranges::all_of(endpoints_,
+                               [](const auto& e) { return e.second->flushed() || !e.second->state().ok(); });
   }
 
  private:
@@ -133,7 +134,8 @@ TEST(SimWorld, ADeadRanksPeersHearOfIt) {
       ASSERT_TRUE(result.ended[rank]) << result.describe();
       // A peer that ended early because of the death may be the first that is missed.
       const Code code = result.ranks[rank].code();
-      ASSERT_TRUE(code == Code::kOk || code == Code::kPeerDied || code == Code::kLinkLost) << result.describe();
+      ASSERT_TRUE(code == Code::kOk || code == Code::kPeerDied || code == Code::kLinkLost)
+          << result.describe();
     }
     if (result.ended[1]) return;
     ASSERT_EQ(result.ranks[1].code(), Code::kAborted);
