@@ -29,6 +29,7 @@ find_missing() {
   need python3-dev python_header
   need libspdlog-dev header spdlog/spdlog.h
   need libssl-dev header openssl/evp.h
+  need libmsgpack-cxx-dev header msgpack.hpp
   if [ "$level" = test ]; then
     need libgtest-dev header gtest/gtest.h
     need iproute2 command -v ip

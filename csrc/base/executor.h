@@ -123,8 +123,8 @@ class Executor {
   bool resume_ready();
   bool run_bulk();
   void drive(const Operation* op, Nanos until);
-  void relax(Nanos& idle_since);
-  void sleep(Nanos now);
+  void relax(Nanos& idle_since, Nanos until);
+  void sleep(Nanos now, Nanos until);
   void progress_loop();
 
   const Clock& clock_;

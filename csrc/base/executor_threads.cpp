@@ -143,13 +143,13 @@ void Executor::drive(const Operation* op, Nanos until) {
       if (++passes % kPassesBetweenChecks) continue;
       check_deadlines();
     } else {
-      relax(idle_since);
+      relax(idle_since, until);
     }
     if (until != kNever && clock_.now() >= until) break;
   }
 }
 
-void Executor::relax(Nanos& idle_since) {
+void Executor::relax(Nanos& idle_since, Nanos until) {
   const Nanos now = clock_.now();
   if (idle_since.count() == 0) idle_since = now;
   const Nanos idle_for = now - idle_since;
@@ -158,18 +158,17 @@ void Executor::relax(Nanos& idle_since) {
   } else if (idle_for < ladder_.spin + ladder_.yield) {
     sched_yield();
   } else {
-    sleep(now);
+    sleep(now, until);
     idle_since = clock_.now() - ladder_.spin;  // woken: yield a little before sleeping again
   }
 }
 
-void Executor::sleep(Nanos now) {
+void Executor::sleep(Nanos now, Nanos until) {
   check_deadlines();
   asleep_.store(true);
   for (Poller* poller : pollers_) poller->about_to_sleep();
   if (!pass() && !inbox_.load() && !demands_.load()) {
-    const Nanos until = std::min(next_deadline(), now + kLongestSleep);
-    const Nanos left = until - clock_.now();
+    const Nanos left = std::min({until, next_deadline(), now + kLongestSleep}) - clock_.now();
     if (left.count() > 0) sleeper_->sleep(left);
   }
   for (Poller* poller : pollers_) poller->woke();

@@ -64,6 +64,10 @@ Status Group::mismatch(int rank, const Fingerprint& theirs, const Fingerprint& m
       .at_peer(rank);
 }
 
+std::vector<int> Group::ahead() const {
+  return local_ ? local_->ahead(begun_ + 1) : channel_.unexpected_from();
+}
+
 std::string Group::missing() const {
   std::string text;
   for (int rank : channel_.unexpected_from()) text += (text.empty() ? "rank " : ", rank ") + std::to_string(rank);

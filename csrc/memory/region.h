@@ -57,6 +57,11 @@ class RegionTable {
   Status check(const Access& access, std::byte** address) const;
   // For bytes still arriving after a check: is the region still there?
   bool valid(uint64_t id) const { return entries_.contains(id); }
+  // Can a peer that reads from outside see that the region is valid? No while too many others are: then it must be put instead.
+  bool shown(uint64_t id) const {
+    const auto found = entries_.find(id);
+    return found != entries_.end() && (live_.empty() || found->second.shown);
+  }
 
  private:
   friend class Grant;

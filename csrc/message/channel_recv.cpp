@@ -83,7 +83,8 @@ void Channel::accept(RecvRequest& request, const MessageHead& head, std::span<co
   }
   flow(from, request.tag_).receiving.emplace(head.index, &request);
   if (request.landed_) return received(request, {});
-  if (peers_[from]->fetches) {
+  if (peers_[from]->fetches && head.region.id) {
+    request.fetching_ = true;
     request.remote = head.region;
     request.transferring_ = true;
     peers_[from]->get(request);
@@ -156,7 +157,7 @@ void Channel::received(RecvRequest& request, Status status) {
     return;
   }
   request.grant_.reset();
-  if (status.ok() && peers_[from]->fetches) {
+  if (status.ok() && request.fetching_) {
     MessageHead head;
     head.kind = MessageKind::kFetched;
     head.tag = request.tag_;

@@ -38,7 +38,7 @@ void Channel::announce(SendRequest& request, Flow& flow) {
   head.fingerprint = request.fingerprint_;
   if (peers_[request.peer_]->peer_fetches) {
     request.grant_ = Grant(messenger_.regions(), request.local, Rights::kRead);
-    head.region = request.grant_.region();
+    if (messenger_.regions().shown(request.grant_.region().id)) head.region = request.grant_.region();
   }
   flow.sending.emplace(request.index_, &request);
   send_control(request.peer_, head);

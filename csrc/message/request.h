@@ -93,6 +93,7 @@ class RecvRequest final : public Request {
   friend class Channel;
   const char* verb() const override { return "receive from"; }
   const bool any_source_;
+  bool fetching_ = false;  // by a get of ours, not the peer's put
   bool cleared_ = false;   // kClear has been sent
   bool landed_ = false;    // the put came before its announcement, which had to wait for room
   uint64_t notify_ = 0;

@@ -8,7 +8,7 @@
 //                    <-------------------------    kClear with the granted destination
 //     put + notify   =========================>    done when the bytes have landed
 //   large payload, engine gets (one copy)
-//     kReady+grant   ------------------------->    matches it, gets straight into the destination
+//     kReady+grant   ------------------------->    matches it, gets straight into the destination (no grant: as above)
 //                    <-------------------------    kFetched
 //   either side gives up: kSendGone / kReceiveGone;  a failed group: kFail;  an orderly end: kBye
 //

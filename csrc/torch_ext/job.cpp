@@ -50,6 +50,12 @@ std::string Job::look_around() const {
     others += (others.empty() ? "" : ", ") + op->describe();
     if (others.size() > 1000) break;
   }
+  member_->process().look_at_members([&](const Member& other) {
+    if (&other == member_.get() || others.size() > 1000) return;
+    for (const int rank : other.ahead()) {
+      others += (others.empty() ? "" : ", ") + ("rank " + std::to_string(rank) + " of group " + other.name() + " for this one");
+    }
+  });
   if (!others.empty()) text += (text.empty() ? "" : "; ") + ("also waiting: " + others);
   return text;
 }

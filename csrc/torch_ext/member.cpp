@@ -26,6 +26,14 @@ Member::~Member() {
   executor().with_token([&] { group_.reset(); });
 }
 
+void Member::describe(const std::string& description) {
+  if (describing_.exchange(true)) return;
+  description_ = description;
+  described_.store(true);
+}
+
+std::vector<int> Member::ahead() const { return group_ && group_->failed().ok() ? group_->ahead() : std::vector<int>(); }
+
 // Counts first and looks then, while close() says so first and counts then: one of the two sees the other.
 bool Member::enter() {
   active_.fetch_add(1);
@@ -35,7 +43,7 @@ bool Member::enter() {
 }
 
 Status Member::why_closed() const {
-  return {Code::kClosed, "group " + name_ + (aborted_.load() ? " was aborted" : " was destroyed") + " on this rank: it is shut down"};
+  return {Code::kClosed, "group " + name() + (aborted_.load() ? " was aborted" : " was destroyed") + " on this rank: it is shut down"};
 }
 
 Status Member::failed() const {

@@ -32,7 +32,10 @@ class Member {
   Process& process() const { return process_; }
   Executor& executor() const { return process_.executor(); }
   Group& group() const { return *group_; }  // between a successful enter() and exit() only
-  const std::string& name() const { return name_; }
+  std::string name() const { return described_.load() ? name_ + " (" + description_ + ")" : name_; }
+  // What people call the group; the first one stays.
+  void describe(const std::string& description);
+  std::vector<int> ahead() const;  // under the token: who waits for this rank to begin a collective
   const std::string& engines() const { return engines_; }
   int rank() const { return rank_; }
   int size() const { return size_; }
@@ -51,6 +54,7 @@ class Member {
   void leave();
   void close(Nanos patience);
 
+  bool described() const { return described_.load(std::memory_order_relaxed); }
   std::atomic<int64_t> busy_ns{0};  // time that calling threads spent inside operations
 
  private:
@@ -61,6 +65,8 @@ class Member {
   std::unique_ptr<Group> group_;
   const std::string name_, engines_;
   const int rank_, size_;
+  std::string description_;
+  std::atomic<bool> describing_{false}, described_{false};
   std::atomic<State> state_{State::kOpen};
   std::atomic<bool> aborted_{false};
   std::atomic<int> active_{0};

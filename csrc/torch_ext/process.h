@@ -55,6 +55,13 @@ class Process {
 
   void enlist(Member& member);
   void strike(Member& member);
+  // Under the token: shows every group there is; none, if somebody is just changing that.
+  template <class F>
+  void look_at_members(F f) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return;
+    for (Member* member : members_) f(*member);
+  }
 
  private:
   explicit Process(const Settings& settings);

@@ -22,6 +22,14 @@ void LocalGroup::verify(const Call& call) const {
   for (int who = 0; who < size(); ++who) verify_one(call, who);
 }
 
+std::vector<int> LocalGroup::ahead(uint64_t s) const {
+  std::vector<int> ranks;
+  for (int who = 0; who < size(); ++who) {
+    if (who != rank() && pages_.read(who, s % kCallSlots) >= s) ranks.push_back(who);
+  }
+  return ranks;
+}
+
 std::span<uint64_t> LocalGroup::table(int who, uint64_t s) const {
   std::byte* at = pages_.data(who).data() + s % kCallSlots * table_bytes(size());
   return {reinterpret_cast<uint64_t*>(at), size_t(size())};

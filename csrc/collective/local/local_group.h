@@ -64,6 +64,7 @@ class LocalGroup {
   const Posted& posted(int who, uint64_t s) const {
     return *reinterpret_cast<const Posted*>(pages_.payload(who, s % kCallSlots).data());
   }
+  std::vector<int> ahead(uint64_t s) const;  // who has posted operation s
   std::span<uint64_t> table(int who, uint64_t s) const;  // sizes that `who` sends in operation s, by destination
   void done(uint64_t s) { pages_.publish(kDone, s); }
 

@@ -1,0 +1,1 @@
+"""Benchmarks. Run one as a script: `python bench/collectives.py --help`."""
