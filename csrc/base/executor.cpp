@@ -211,11 +211,15 @@ void Executor::retire(Scope& scope) {
   }
 }
 
-void Executor::fail(Scope& scope, Status why) {
+void Executor::fail(Scope& scope, Status why) { fail(scope, std::move(why), nullptr); }
+
+void Executor::fail_after_running(Scope& scope, Status why) { fail(scope, std::move(why), scope.running_); }
+
+void Executor::fail(Scope& scope, Status why, const Operation* spared) {
   if (scope.failed_.ok()) scope.failed_ = why;
   std::vector<Operation*> hit;
   for (Operation* op = active_.front(); op; op = active_.next(*op)) {
-    if (op->scope_ == &scope) hit.push_back(op);
+    if (op->scope_ == &scope && op != spared) hit.push_back(op);
   }
   for (Operation* op : hit) fail(*op, why);
 }

@@ -77,6 +77,7 @@ class Executor {
   void add(Poller& poller) { pollers_.push_back(&poller); }
   void remove(Poller& poller) { std::erase(pollers_, &poller); }
   void fail(Scope& scope, Status why);    // sticky: fails what is active and what comes later
+  void fail_after_running(Scope& scope, Status why);  // the same, but the ordered operation that runs now may end
   void fail(Operation& op, Status why);
   void retire(Scope& scope);              // its last word: nothing of it is active any more, nothing will be reported to it
   bool pass(bool with_bulk = true);       // advances whatever can move; true: something moved
@@ -114,6 +115,7 @@ class Executor {
   void settle(Operation& op);
   void finish(Operation& op, Status status);
   void start_next(Scope& scope);
+  void fail(Scope& scope, Status why, const Operation* spared);
   Status outcome(Operation& op);
   bool report_failures();
 

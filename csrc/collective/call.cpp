@@ -43,6 +43,7 @@ std::string Call::describe() const {
   if (kind != CollectiveKind::kBarrier) {
     text += "(";
     if (reduces) text += std::string(name_of(reduction)) + ", ";
+    if (bytes && valid(dtype)) text += std::to_string(bytes / size_of(dtype)) + " x ";
     text += name_of(dtype);
     if (bytes) text += ", " + std::to_string(bytes) + " bytes";
     if (root >= 0) text += ", root " + std::to_string(root);

@@ -26,7 +26,7 @@ struct Call {
 
   Fingerprint fingerprint() const;
   static Call from(const Fingerprint& fingerprint);
-  std::string describe() const;  // "all_reduce(sum, float32, 4096 bytes) #12"
+  std::string describe() const;  // "all_reduce(sum, 1024 x float32, 4096 bytes) #12"
 };
 
 const char* name_of(CollectiveKind kind);

@@ -34,12 +34,11 @@ const Call& Group::begin(Call call) {
 }
 
 void Group::fail(Status why) {
-  if (!failed().ok()) return;
+  const bool first = failed().ok();
+  if (!first && !spared_) return;
+  spared_ = false;
   executor_.fail(*this, why);
-#if DLSLIME_PLANT_BUG == 3  // the simulator must notice: a failure that is not passed on leaves the others to their deadlines
-  return;
-#endif
-  if (!left_) channel_.tell_failure(why);
+  if (first && !left_) channel_.tell_failure(why, finished_ + 1);
 }
 
 void Group::leave() {
@@ -49,7 +48,15 @@ void Group::leave() {
   channel_.tell_bye(finished_);
 }
 
-void Group::peer_failed(int, const Status& why) { fail(why); }
+// Who is in an earlier collective than the one that failed can finish it: what the others owe to it is on its way.
+void Group::peer_failed(int, const Status& why, uint64_t since) {
+  const bool may_end = since > begun_ && begun_ > finished_;
+  if (!may_end) return fail(why);
+  if (!failed().ok()) return;
+  spared_ = true;
+  executor_.fail_after_running(*this, why);
+  if (!left_) channel_.tell_failure(why, since);
+}
 
 void Group::peer_left(int rank, uint64_t finished) {
   left_after_[rank] = finished;

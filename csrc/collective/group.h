@@ -72,7 +72,7 @@ class Group final : public Scope, public ChannelListener {
   std::vector<int> ahead() const;  // who waits in a collective that this rank has not begun, as far as is known
   std::string missing() const;  // who is in another collective than we are, as far as is known
 
-  void peer_failed(int rank, const Status& why) override;
+  void peer_failed(int rank, const Status& why, uint64_t since) override;
   void peer_left(int rank, uint64_t finished) override;
   Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) override;
 
@@ -89,6 +89,7 @@ class Group final : public Scope, public ChannelListener {
   uint64_t begun_ = 0, finished_ = 0;
   std::vector<uint64_t> left_after_;  // by rank; operations it finished before it left
   bool left_ = false;
+  bool spared_ = false;  // failed, but the collective that runs may end
 };
 
 }  // namespace dlslime

@@ -42,7 +42,7 @@ void Channel::message(Endpoint& from, const MessageHead& head, std::span<const s
     case MessageKind::kFail: {
       const std::string text(reinterpret_cast<const char*>(body.data()), body.size());
       const Code code = head.code <= uint8_t(Code::kInternal) ? Code(head.code) : Code::kPeerFailed;
-      return listener_.peer_failed(source, Status(code, "rank " + std::to_string(source) + " reported: " + text).at_peer(source));
+      return listener_.peer_failed(source, Status(code, "rank " + std::to_string(source) + " reported: " + text).at_peer(source), head.index);
     }
     case MessageKind::kBye: return on_bye(source, head.length);
   }
@@ -75,15 +75,16 @@ void Channel::down(Endpoint& endpoint, const Status& why) {
   for (int rank = 0; rank < size(); ++rank) {
     if (peers_[rank] != &endpoint || left_[rank]) continue;
     const std::string who = "rank " + std::to_string(rank);
-    listener_.peer_failed(rank, Status(why.code(), who + ": " + why.what()).at_peer(rank).via(why.engine()));
+    listener_.peer_failed(rank, Status(why.code(), who + ": " + why.what()).at_peer(rank).via(why.engine()), 0);
   }
 }
 
-void Channel::tell_failure(const Status& why) {
+void Channel::tell_failure(const Status& why, uint64_t since) {
   std::string text = why.what().substr(0, kEagerLimit);
   MessageHead head;
   head.kind = MessageKind::kFail;
   head.code = uint8_t(why.code());
+  head.index = since;
   for (int rank = 0; rank < size(); ++rank) {
     if (peers_[rank] && !left_[rank]) send_control(rank, head, std::as_bytes(std::span(text)));
   }

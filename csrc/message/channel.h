@@ -27,7 +27,8 @@ namespace dlslime {
 class ChannelListener {
  public:
   virtual ~ChannelListener() = default;
-  virtual void peer_failed(int rank, const Status& why) = 0;      // dead, unreachable, or it said that the group failed
+  // Dead or unreachable (since is 0), or it said that the group failed in its `since`-th collective.
+  virtual void peer_failed(int rank, const Status& why, uint64_t since) = 0;
   virtual void peer_left(int rank, uint64_t finished) = 0;        // an orderly end after so many operations
   virtual Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) = 0;  // words the error
 };
@@ -48,7 +49,7 @@ class Channel {
   void cancel(SendRequest& request);
   void cancel(RecvRequest& request);
 
-  void tell_failure(const Status& why);     // to every other rank
+  void tell_failure(const Status& why, uint64_t since);  // to every other rank
   void tell_bye(uint64_t finished);
   bool flushed() const;
   bool left(int rank) const { return left_[rank]; }

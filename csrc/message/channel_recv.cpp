@@ -164,7 +164,7 @@ void Channel::received(RecvRequest& request, Status status) {
     head.index = request.index_;
     send_control(from, head);
   }
-  request.finish(status.ok() ? status : std::move(status).at_peer(from));
+  request.finish(request.of_peer(std::move(status)));
 }
 
 void Channel::consume_credit(int from, size_t bytes) {

@@ -11,6 +11,11 @@ void Request::finish(Status status) {
   if (Done* waiter = std::exchange(waiter_, nullptr)) waiter->wake();
 }
 
+Status Request::of_peer(Status status) const {
+  if (status.ok()) return status;
+  return Status(status.code(), "rank " + std::to_string(peer_) + ": " + status.what()).at_peer(peer_).via(status.engine());
+}
+
 std::string Request::Done::waiting_for() const {
   const std::string who = request_.peer_ < 0 ? "any rank" : "rank " + std::to_string(request_.peer_);
   return std::string("waiting to ") + request_.verb() + " " + who;
@@ -29,7 +34,7 @@ SendRequest::~SendRequest() {
 void SendRequest::completed(Status status) {
   transferring_ = false;
   channel_.flow(peer_, tag_).sending.erase(index_);
-  finish(status.ok() ? status : std::move(status).at_peer(peer_));
+  finish(of_peer(std::move(status)));
 }
 
 RecvRequest::RecvRequest(Channel& channel, int from, uint64_t tag, std::span<std::byte> into, const Fingerprint& fingerprint)

@@ -55,6 +55,7 @@ class Request : public Segment {
   Request(Channel& channel, int peer, uint64_t tag, const Fingerprint& fingerprint)
       : channel_(channel), peer_(peer), tag_(tag), fingerprint_(fingerprint) {}
   void finish(Status status);
+  Status of_peer(Status status) const;  // a transfer's, which knows no ranks
 
   Channel& channel_;
   int peer_;

@@ -10,7 +10,7 @@
 //   large payload, engine gets (one copy)
 //     kReady+grant   ------------------------->    matches it, gets straight into the destination (no grant: as above)
 //                    <-------------------------    kFetched
-//   either side gives up: kSendGone / kReceiveGone;  a failed group: kFail;  an orderly end: kBye
+//   either side gives up: kSendGone / kReceiveGone;  a failed group: kFail (index: the collective that failed);  an orderly end: kBye
 //
 // A send is named by (tag, index): the index-th message of that tag between the two ranks. Both sides count alike.
 #pragma once

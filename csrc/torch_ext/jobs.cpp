@@ -5,7 +5,8 @@
 namespace dlslime {
 namespace {
 
-constexpr uint64_t kMonitorTags = uint64_t(1) << 40;  // beyond every tag of a user's
+// Beyond every tag of a user's.
+constexpr uint64_t kMonitorTags = uint64_t(1) << 40, kHandshakeTags = uint64_t(1) << 41;
 
 std::string rank_text(int rank) { return "rank " + std::to_string(rank); }
 
@@ -67,6 +68,23 @@ std::string BatchJob::call() const {
   }
   if (named > kNamed) text += ", and " + std::to_string(named - kNamed) + " more";
   return text + ")";
+}
+
+// ---- the handshake ----
+
+// In round k everybody hears from 2^k before it: who has heard in all rounds has heard of all (dissemination).
+Task<> HandshakeJob::body() {
+  Channel& channel = group().channel();
+  const int n = group().size(), me = group().rank();
+  for (int step = 1, round = 0; step < n; step *= 2, ++round) {
+    const uint64_t tag = kHandshakeTags + phase_ * 64 + uint64_t(round);
+    SendRequest to(channel, (me + step) % n, tag, ConstBytes{});
+    RecvRequest from(channel, (me - step + n) % n, tag, Bytes{});
+    channel.start(to);
+    channel.start(from);
+    co_await from.done();
+    co_await to.done();
+  }
 }
 
 // ---- the monitored barrier ----

@@ -1,4 +1,4 @@
-// The jobs that are more than one collective: point-to-point, batches, the monitored barrier, sparse all_reduce.
+// The jobs that are no single collective: point-to-point, batches, the first handshake, the monitored barrier, sparse all_reduce.
 //
 // Threads, Ownership, Errors: see job.h.   Units: bytes.
 // Invariants: what a batch sends and receives is started together, before its first collective.
@@ -63,6 +63,18 @@ class MonitoredBarrierJob final : public Job {
   Task<> follow();
   uint64_t tag() const;
   const Terms terms_;
+};
+
+// The first thing in a new group: nobody passes before everybody has come. Messages, not a collective: users count those.
+class HandshakeJob final : public Job {
+ public:
+  HandshakeJob(std::shared_ptr<Member> member, Nanos deadline, uint64_t phase)
+      : Job(std::move(member), Order::kFree, deadline), phase_(phase) {}
+  Task<> body() override;
+  std::string call() const override { return "meeting the others"; }
+
+ private:
+  const uint64_t phase_;
 };
 
 // Gathers every rank's indices and values (COO); adding them up is the caller's.

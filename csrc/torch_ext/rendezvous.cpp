@@ -8,7 +8,7 @@
 #include "torch_ext/engines.h"
 #include "torch_ext/errors.h"
 #include "torch_ext/interrupt.h"
-#include "torch_ext/job.h"
+#include "torch_ext/jobs.h"
 
 namespace dlslime {
 
@@ -102,9 +102,9 @@ int count_local(const std::vector<std::string>& hellos) {
   return count;
 }
 
-void pass_barrier(const std::shared_ptr<Member>& member, Nanos deadline, const Rounds& rounds) {
+void shake_hands(const std::shared_ptr<Member>& member, uint64_t phase, const Rounds& rounds) {
   TORCH_CHECK(member->enter(), "dlslime: the group was destroyed while it was made");
-  CollectiveJob job(member, deadline, {});
+  HandshakeJob job(member, rounds.deadline(), phase);
   Executor& executor = member->executor();
   bool done = executor.run(job, executor.clock().now() + milliseconds(kInterruptIntervalMs));
   bool stopped = false;
@@ -154,9 +154,9 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
   }
   destroy();
   auto member = std::make_shared<Member>(process, std::move(group));
-  pass_barrier(member, rounds.deadline(), rounds);
+  shake_hands(member, 0, rounds);
   rounds.forget();
-  pass_barrier(member, rounds.deadline(), rounds);
+  shake_hands(member, 1, rounds);
   return member;
 }
 

@@ -4,7 +4,7 @@
 //   hello/RANK             who it is                     all
 //   offers/RANK            how each peer may connect     all
 //
-//   Before anybody returns, everybody has attached (a barrier over the new group), has deleted its keys, and knows that of the
+//   Before anybody returns, everybody has attached (a handshake over the new group), has deleted its keys, and knows that of the
 //   others (a second one): whoever uses the same store again finds nothing stale.
 //
 // Threads:    any, without the GIL; blocks in the store, never under the token.

@@ -72,7 +72,7 @@ def ddp(rank: int, world: int, hook: str, static: bool = False) -> Weights:
     torch.manual_seed(rank)  # DDP must broadcast rank 0's weights
     model = net()
     if rank:
-        nn.init.zeros_(model[0].weight)  # type: ignore[index,arg-type]
+        nn.init.zeros_(model[0].weight)  # type: ignore[index]
     wrapped = DistributedDataParallel(
         model, bucket_cap_mb=1, static_graph=static, gradient_as_bucket_view=static
     )

@@ -90,17 +90,32 @@ TEST_F(RegionTest, IdsAndKeysAreNeverUsedTwice) {
 TEST_F(RegionTest, LiveWordsMirrorWhatIsValid) {
   std::vector<std::atomic<uint64_t>> live(RegionTable::kLiveSlots);
   table.show_live(live);
-  const auto shown = [&](uint64_t id) { return live[RegionTable::slot_of(id)].load() == id; };
+  const auto shown = [&](const RemoteRegion& region) {
+    return live[RegionTable::slot_of(region.id)].load() == digest_of(region);
+  };
   Grant first(table, memory, Rights::kRead);
-  EXPECT_TRUE(shown(first.region().id));
+  EXPECT_TRUE(shown(first.region()));
   for (size_t i = 0; i < 3 * RegionTable::kLiveSlots; ++i) {  // round and round, past the one that stays
     Grant grant(table, memory, Rights::kRead);
-    ASSERT_TRUE(shown(grant.region().id));
-    ASSERT_TRUE(shown(first.region().id));
+    ASSERT_TRUE(shown(grant.region()));
+    ASSERT_TRUE(shown(first.region()));
   }
-  const uint64_t id = first.region().id;
+  const RemoteRegion region = first.region();
   first.reset();
-  EXPECT_FALSE(shown(id));
+  EXPECT_FALSE(shown(region));
+}
+
+// Whoever changes a word of the grant gets another digest: what an outside reader compares.
+TEST_F(RegionTest, TheDigestCoversTheWholeGrant) {
+  Grant grant(table, memory, Rights::kRead);
+  std::set<uint64_t> digests = {digest_of(grant.region())};
+  for (size_t byte = 0; byte < sizeof(RemoteRegion); ++byte) {
+    RemoteRegion forged = grant.region();
+    reinterpret_cast<unsigned char*>(&forged)[byte] ^= 1;
+    digests.insert(digest_of(forged));
+  }
+  EXPECT_EQ(digests.size(), sizeof(RemoteRegion) + 1);
+  EXPECT_FALSE(digests.contains(0)) << "0 means that nothing is shown";
 }
 
 TEST_F(RegionTest, MoreRegionsThanLiveWords) {
