@@ -1,5 +1,7 @@
 #include "collective/call.h"
 
+#include <algorithm>
+
 namespace dlslime {
 namespace {
 constexpr uint64_t kMagic = 0x646C736C696D65;  // so that no call looks like kNoFingerprint
@@ -44,12 +46,12 @@ std::string Call::describe() const {
     text += "(";
     if (reduces) text += std::string(name_of(reduction)) + ", ";
     if (bytes && valid(dtype)) text += std::to_string(bytes / size_of(dtype)) + " x ";
+    if (bytes) text += std::to_string(bytes / std::max<size_t>(size_of(dtype), 1)) + " x ";
     text += name_of(dtype);
-    if (bytes) text += ", " + std::to_string(bytes) + " bytes";
     if (root >= 0) text += ", root " + std::to_string(root);
     text += ")";
   }
-  return text + " #" + std::to_string(sequence);
+  return text;
 }
 
 }  // namespace dlslime

@@ -104,6 +104,9 @@ class Channel {
   void consume_credit(int from, size_t bytes);
   bool any_source_waits(uint64_t tag) const;
 
+  // A collective that fails fails its group: the report of that says why, and must not be overtaken by "gave up".
+  static bool silent(uint64_t tag) { return tag >= kCollectiveTag; }
+
   void on_clear(int from, const MessageHead& head);
   void on_fetched(int from, const MessageHead& head);
   void on_send_gone(int from, const MessageHead& head);

@@ -105,7 +105,7 @@ bool Channel::refuse(RecvRequest& request, const MessageHead& head) {
   gone.tag = request.tag_;
   gone.index = head.index;
   gone.length = request.local.size();
-  if (!left_[from]) send_control(from, gone);
+  if (!left_[from] && !silent(request.tag_)) send_control(from, gone);
   if (!same_call) {
     request.finish(listener_.mismatch(from, head.fingerprint, request.fingerprint_));
   } else {
@@ -200,7 +200,7 @@ void Channel::cancel(RecvRequest& request) {
   if (request.transferring_) peers_[from]->cancel(request);
   if (request.notify_) messenger_.forget_notify(request.notify_);
   request.grant_.reset();
-  if ((matched || request.cleared_) && !left_[from] && peers_[from]->state().ok()) send_receive_gone(request);
+  if ((matched || request.cleared_) && !silent(request.tag_) && !left_[from] && peers_[from]->state().ok()) send_receive_gone(request);
 }
 
 }  // namespace dlslime

@@ -100,7 +100,7 @@ void Channel::cancel(SendRequest& request) {
   flow(to, request.tag_).sending.erase(request.index_);
   if (request.transferring_) peers_[to]->cancel(request);
   request.grant_.reset();
-  if (left_[to] || !peers_[to]->state().ok()) return;
+  if (silent(request.tag_) || left_[to] || !peers_[to]->state().ok()) return;
   MessageHead head;
   head.kind = MessageKind::kSendGone;
   head.tag = request.tag_;

@@ -90,7 +90,7 @@ std::string CollectiveArgs::describe() const {
     if (!outputs.empty()) call.bytes -= input.size();
   }
   if (kind == CollectiveKind::kReduceScatter || (kind == CollectiveKind::kScatter && !inputs.empty())) call.bytes -= output.size();
-  return call.describe();
+  return call.describe() + " #" + std::to_string(sequence);
 }
 
 CollectiveJob::CollectiveJob(std::shared_ptr<Member> member, Nanos deadline, CollectiveArgs args)

@@ -32,7 +32,7 @@ void Member::describe(const std::string& description) {
   described_.store(true);
 }
 
-std::vector<int> Member::ahead() const { return group_ && group_->failed().ok() ? group_->ahead() : std::vector<int>(); }
+std::vector<int> Member::ahead() const { return group_ ? group_->ahead() : std::vector<int>(); }
 
 // Counts first and looks then, while close() says so first and counts then: one of the two sees the other.
 bool Member::enter() {

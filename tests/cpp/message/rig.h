@@ -1,0 +1,76 @@
+// One channel of rank 0 in a group of 3, with endpoints that record what it says and let the test speak for the peers.
+//
+// Threads: one.   Ownership: the rig owns everything; requests must go before it.
+#pragma once
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "message/channel.h"
+#include "message/messenger.h"
+
+namespace dlslime::test {
+
+class ScriptedEndpoint final : public Endpoint {
+ public:
+  bool post(std::span<const std::byte> head, std::span<const std::byte>) override {
+    MessageHead& said = heads.emplace_back();
+    std::memcpy(&said, head.data(), sizeof said);
+    return true;
+  }
+  void put(Segment& segment) override { puts.push_back(&segment); }
+  void get(Segment& segment) override { gets.push_back(&segment); }
+  void cancel(Segment& segment) override {
+    std::erase(puts, &segment);
+    std::erase(gets, &segment);
+  }
+  bool flushed() const override { return true; }
+  const Status& state() const override { return state_; }
+  std::string_view engine() const override { return "scripted"; }
+
+  std::vector<MessageHead> heads;
+  std::vector<Segment*> puts, gets;
+
+ private:
+  Status state_;
+};
+
+class Rig : public ChannelListener {
+ public:
+  static constexpr uint64_t kContext = 42;
+
+  Rig() : messenger(regions), channel(messenger, *this, kContext, 0, {nullptr, &one, &two}) {}
+
+  // What rank `source` says, over its own endpoint unless another is named.
+  void hear(MessageHead head, std::string_view body = {}, int source = 1, Endpoint* over = nullptr) {
+    head.source = source;
+    if (head.context == 0) head.context = kContext;
+    std::string bytes(reinterpret_cast<const char*>(&head), sizeof head);
+    bytes += body;
+    messenger.message(over ? *over : (source == 2 ? two : one), std::as_bytes(std::span(bytes)));
+  }
+  static MessageHead head(MessageKind kind, uint64_t tag = 0, uint64_t index = 0, uint64_t length = 0) {
+    MessageHead head;
+    head.kind = kind;
+    head.tag = tag;
+    head.index = index;
+    head.length = length;
+    return head;
+  }
+
+  void peer_failed(int rank, const Status& why, uint64_t) override { failures.emplace_back(rank, why); }
+  void peer_left(int rank, uint64_t) override { left.push_back(rank); }
+  Status mismatch(int, const Fingerprint&, const Fingerprint&) override { return {Code::kMismatch, "they differ"}; }
+
+  RegionTable regions;
+  Messenger messenger;
+  ScriptedEndpoint one, two;
+  Channel channel;
+  std::vector<std::pair<int, Status>> failures;
+  std::vector<int> left;
+};
+
+inline std::span<std::byte> bytes(std::string& text) { return std::as_writable_bytes(std::span(text)); }
+
+}  // namespace dlslime::test
