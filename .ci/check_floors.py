@@ -31,6 +31,7 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTI
 _FOREIGN = re.compile(r"^(torch|ATen|c10|caffe2|pybind11)/|^Python\.h$")
 # shm, engine::shm, "tcp" and make_tcp_engine are engine names; simple and __shm_open are not.
 _ENGINE_WORD = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(ENGINES)})(?![A-Za-z0-9])", re.IGNORECASE)
+_KNOB = re.compile(r"\bDLSLIME_[A-Z_]+")  # DLSLIME_SIM_ is a variable, not the engine
 _ENGINE_CAMEL = re.compile(rf"\b(?:{'|'.join(e.capitalize() for e in ENGINES)})(?=[A-Z]\w*)")
 
 
@@ -40,7 +41,7 @@ def problems(path: str, text: str) -> Iterator[str]:
     if room not in _HEIGHT:
         yield f"{path}:1: {room}/ is no room of the house; its floor belongs in .ci/check_floors.py"
         return
-    bare = blank(text, strings=False)
+    bare = _KNOB.sub(lambda m: " " * len(m.group()), blank(text, strings=False))
     for match in _INCLUDE.finditer(bare):
         where, target = f"{path}:{line_of(bare, match.start())}", match.group(2)
         if _FOREIGN.search(target) and room != "torch_ext":

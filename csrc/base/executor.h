@@ -125,7 +125,7 @@ class Executor {
   bool resume_ready();
   bool run_bulk();
   void drive(const Operation* op, Nanos until);
-  void relax(Nanos& idle_since, Nanos until);
+  void relax(const Ladder& ladder, Nanos& idle_since, Nanos until);
   void sleep(Nanos now, Nanos until);
   void progress_loop();
 

@@ -14,6 +14,8 @@ using std::chrono::milliseconds;
 namespace {
 // A sleeper looks at deadlines, aborts and dead peers at least this often, in case a bell is lost.
 constexpr Nanos kLongestSleep = milliseconds(50);
+// The progress thread shares the CPUs with those who compute while it waits: it does not burn them.
+constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
 // Deadlines are looked at after so many busy passes even if something always moves.
 constexpr unsigned kPassesBetweenChecks = 256;
 
@@ -143,23 +145,23 @@ void Executor::drive(const Operation* op, Nanos until) {
       if (++passes % kPassesBetweenChecks) continue;
       check_deadlines();
     } else {
-      relax(idle_since, until);
+      relax(op ? ladder_ : kBackground, idle_since, until);
     }
     if (until != kNever && clock_.now() >= until) break;
   }
 }
 
-void Executor::relax(Nanos& idle_since, Nanos until) {
+void Executor::relax(const Ladder& ladder, Nanos& idle_since, Nanos until) {
   const Nanos now = clock_.now();
   if (idle_since.count() == 0) idle_since = now;
   const Nanos idle_for = now - idle_since;
-  if (idle_for < ladder_.spin) {
+  if (idle_for < ladder.spin) {
     for (int i = 0; i < 4; ++i) pause_cpu();
-  } else if (idle_for < ladder_.spin + ladder_.yield) {
+  } else if (idle_for < ladder.spin + ladder.yield) {
     sched_yield();
   } else {
     sleep(now, until);
-    idle_since = clock_.now() - ladder_.spin;  // woken: yield a little before sleeping again
+    idle_since = clock_.now() - ladder.spin;  // woken: yield a little before sleeping again
   }
 }
 

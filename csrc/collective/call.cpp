@@ -1,6 +1,5 @@
 #include "collective/call.h"
 
-#include <algorithm>
 
 namespace dlslime {
 namespace {
@@ -46,7 +45,6 @@ std::string Call::describe() const {
     text += "(";
     if (reduces) text += std::string(name_of(reduction)) + ", ";
     if (bytes && valid(dtype)) text += std::to_string(bytes / size_of(dtype)) + " x ";
-    if (bytes) text += std::to_string(bytes / std::max<size_t>(size_of(dtype), 1)) + " x ";
     text += name_of(dtype);
     if (root >= 0) text += ", root " + std::to_string(root);
     text += ")";

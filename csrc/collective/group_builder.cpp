@@ -76,7 +76,7 @@ Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
 // The engine by which this rank reaches everybody and could share memory with them.
 Engine* GroupBuilder::pages_candidate() const {
   for (Engine* engine : allowed()) {
-    if (!engine->capabilities().shared_pages || spec_.size < 2) continue;
+    if (!engine->capabilities().shared_pages || spec_.size < 2 || spec_.size > LocalGroup::kMaxRanks) continue;
     bool all = true;
     for (int rank = 0; rank < spec_.size; ++rank) {
       const auto names = split(reach_[size_t(rank)]);

@@ -1,14 +1,20 @@
 #include "torch_ext/completion_thread.h"
 
+#include <thread>
+
 #include "base/futex.h"
 
 namespace dlslime {
 
-void CompletionThread::start() {
-  thread_ = std::thread([this] { loop(); });
-}
+using std::chrono::milliseconds;
 
-void CompletionThread::push(Item& item) {
+namespace {
+constexpr Nanos kHeldUp = milliseconds(2);  // who settles one item for so long is taken to be blocked
+constexpr int kMostThreads = 16;
+}  // namespace
+
+void CompletionThread::push(Item& item, bool calls_out) {
+  item.calls_out_ = calls_out;
   item.next_ = items_.load();
   while (!items_.compare_exchange_weak(item.next_, &item)) {
   }
@@ -17,48 +23,69 @@ void CompletionThread::push(Item& item) {
   futex_wake_all(bell_);
 }
 
-bool CompletionThread::drain() {
-  Item* newest = items_.exchange(nullptr);
-  Item* oldest = nullptr;
-  while (newest) {  // in the order of completion
-    Item* next = newest->next_;
-    newest->next_ = oldest;
-    oldest = newest;
-    newest = next;
-  }
-  const bool any = oldest;
-  while (oldest) {
-    Item* next = oldest->next_;
-    oldest->settle();
-    oldest = next;
-  }
-  return any;
+void CompletionThread::add_thread() {
+  ++threads_;
+  std::thread([this] { loop(); }).detach();
 }
 
 void CompletionThread::loop() {
-  while (!stop_.load()) {
-    if (drain()) continue;
-    const uint32_t seen = bell_.load();
-    asleep_.store(true);
-    if (!items_.load() && !stop_.load()) futex_wait(bell_, seen, kNever);
-    asleep_.store(false);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const bool last = stop_.load();
+    collect();
+    if (may_settle()) {
+      settle_one(lock);
+    } else if (last) {
+      break;
+    } else {
+      rest(lock);
+    }
   }
-  drain();
+  if (--threads_ > 0) return;
   ended_.store(1);
   futex_wake_all(ended_);
 }
 
+void CompletionThread::collect() {
+  const size_t before = queue_.size();
+  for (Item* newest = items_.exchange(nullptr); newest; newest = newest->next_) {
+    queue_.insert(queue_.begin() + ptrdiff_t(before), newest);  // the newest ends up last
+  }
+}
+
+bool CompletionThread::may_settle() {
+  return !queue_.empty() && (settling_ == 0 || clock_.now() - last_began_ >= kHeldUp);
+}
+
+void CompletionThread::settle_one(std::unique_lock<std::mutex>& lock) {
+  Item* item = queue_.front();
+  queue_.pop_front();
+  ++settling_;
+  last_began_ = clock_.now();
+  if (item->calls_out_ && settling_ == threads_ && threads_ < kMostThreads) add_thread();
+  lock.unlock();
+  item->settle();
+  lock.lock();
+  --settling_;
+}
+
+void CompletionThread::rest(std::unique_lock<std::mutex>& lock) {
+  const uint32_t seen = bell_.load();
+  const Nanos limit = queue_.empty() ? kNever : kHeldUp;
+  lock.unlock();
+  asleep_.fetch_add(1);
+  if (!items_.load() && !stop_.load()) futex_wait(bell_, seen, limit);
+  asleep_.fetch_sub(1);
+  lock.lock();
+}
+
 bool CompletionThread::stop(Nanos patience) {
-  if (!thread_.joinable()) return true;
   stop_.store(true);
   bell_.fetch_add(1);
   futex_wake_all(bell_);
-  const SteadyClock clock;
-  const Nanos until = clock.now() + patience;
-  while (!ended_.load() && clock.now() < until) futex_wait(ended_, 0, until - clock.now());
-  if (!ended_.load()) return thread_.detach(), false;
-  thread_.join();
-  return true;
+  const Nanos until = clock_.now() + patience;
+  for (Nanos now = clock_.now(); !ended_.load() && now < until; now = clock_.now()) futex_wait(ended_, 0, until - now);
+  return ended_.load();
 }
 
 }  // namespace dlslime

@@ -1,14 +1,18 @@
 // CompletionThread: where futures are completed and the last references of tensors are dropped: both may take the GIL, so neither
 // may happen under the executor's token.
 //
-// Threads:    push() from any, under the token too: it neither blocks nor allocates. One thread of ours runs the items.
-// Ownership:  an item belongs to the queue from push() until settle() is called, which may destroy it.
+//   One thread settles, in the order of completion. A callback may block, even for a future that only we can complete (DDP's
+//   PowerSGD hook does): before the first one is called a second thread is started, and it takes over when the first is held up.
+//
+// Threads:    push() from any, under the token too: it neither blocks nor allocates.
+// Ownership:  an item belongs to the queue from push() until settle() is called, which may destroy it. Never destroyed itself.
 // Errors:     none.
 // Invariants: settle() is called once per push(), with no lock held.
 #pragma once
 #include <atomic>
 #include <cstdint>
-#include <thread>
+#include <deque>
+#include <mutex>
 
 #include "base/clock.h"
 
@@ -24,22 +28,32 @@ class CompletionThread {
    private:
     friend class CompletionThread;
     Item* next_ = nullptr;
+    bool calls_out_ = false;
   };
 
-  void start();
-  void push(Item& item);
-  // Settles what is queued, then ends the thread. False: it did not end in time (a callback blocks) and was left alone.
+  void start() { add_thread(); }
+  void push(Item& item, bool calls_out);  // calls_out: to callbacks of others
+  // Settles what is queued, then ends the threads. False: they did not end in time (a callback blocks) and were left alone.
   bool stop(Nanos patience);
 
  private:
+  void add_thread();
   void loop();
-  bool drain();
+  void collect();
+  bool may_settle();
+  void settle_one(std::unique_lock<std::mutex>& lock);
+  void rest(std::unique_lock<std::mutex>& lock);
 
+  const SteadyClock clock_;
   std::atomic<Item*> items_{nullptr};  // newest first
   std::atomic<uint32_t> bell_{0};
-  std::atomic<bool> asleep_{false}, stop_{false};
-  std::atomic<uint32_t> ended_{0};
-  std::thread thread_;
+  std::atomic<int> asleep_{0};
+  std::atomic<bool> stop_{false};
+  std::atomic<uint32_t> ended_{0};  // all threads
+  std::mutex mutex_;                // of what follows
+  std::deque<Item*> queue_;
+  int threads_ = 0, settling_ = 0;
+  Nanos last_began_{0};
 };
 
 }  // namespace dlslime

@@ -15,7 +15,7 @@ std::exception_ptr make(const std::string& text) {
 std::exception_ptr exception_of(const Status& status, const std::string& what) {
   if (status.ok()) return nullptr;
   std::string text = "dlslime: " + what + ": ";
-  if (status.code() == Code::kTimeout) text += "Timed out: ";
+  if (status.code() == Code::kTimeout) text += "Timed out because ";
   if (status.code() == Code::kPeerDied) text += "peer died: ";
   text += status.what();
   switch (status.code()) {

@@ -35,7 +35,7 @@ void Job::finished() noexcept {
   } while (!bits_.compare_exchange_weak(old, next));
   member_->exit();
   mark_done();
-  if (next & kQueued) completion.push(*item);  // the queue's reference keeps us until it is settled
+  if (next & kQueued) completion.push(*item, next & kWanted);  // the queue's reference keeps us until it is settled
 }
 
 // For a timeout: who is in another operation of this group, and which other groups this process waits for.

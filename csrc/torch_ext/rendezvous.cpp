@@ -3,6 +3,9 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <algorithm>
+#include <thread>
+
 #include "base/log.h"
 #include "collective/group_builder.h"
 #include "torch_ext/engines.h"
@@ -12,11 +15,14 @@
 
 namespace dlslime {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds kStoreSlice{100};  // a store's wait can't be interrupted
+// A store's own wait can't be interrupted, and complains aloud when it is cut short: ask again and again instead.
+constexpr microseconds kFirstPause{200};
+constexpr microseconds kLongestPause{10'000};
 
 std::string key(const char* round, int rank) { return std::string("dlslime/") + round + "/" + std::to_string(rank); }
 
@@ -62,16 +68,10 @@ class Rounds {
 
  private:
   void wait_for(const std::vector<std::string>& keys, size_t rank) {
-    for (;;) {
-      try {
-        return in_.store->wait({keys[rank]}, kStoreSlice);
-      } catch (const c10::DistNetworkError&) {
-        throw;
-      } catch (const std::exception&) {
-        if (in_.store->check({keys[rank]})) continue;  // throws if it was no timeout
-      }
+    for (microseconds pause = kFirstPause; !in_.store->check({keys[rank]}); pause = std::min(2 * pause, kLongestPause)) {
       if (interrupted()) rethrow_interrupt();
       if (clock_.now() >= deadline_) throw_if_failed(Status(Code::kTimeout, missing(keys)), where());
+      std::this_thread::sleep_for(pause);
     }
   }
 

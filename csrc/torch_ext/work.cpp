@@ -29,7 +29,8 @@ DlslimeWork::DlslimeWork(std::unique_ptr<Job> job, c10d::OpType type, const char
       job_(std::move(job)),
       inputs_(std::move(tensors.inputs)),
       outputs_(std::move(tensors.outputs)),
-      open_(!job_) {}
+      open_(!job_),
+      profiled_(bool(recordFunctionEndCallback_)) {}
 
 DlslimeWork::~DlslimeWork() {
   // In a forked child an unfinished operation belongs to the parent; undoing it would speak to the parent's peers.
@@ -99,10 +100,13 @@ DlslimeWork::Outcome DlslimeWork::drive(Nanos until, bool begin) {
 
 bool DlslimeWork::isCompleted() {
   if (open_) return false;
-  if (job_->done()) return settled();
-  job_->member().process().check_alive();
-  job_->executor().poll_once();
-  return settled();
+  if (!job_->done()) {
+    job_->member().process().check_alive();
+    job_->executor().poll_once();
+  }
+  if (!settled()) return false;
+  end_profile();
+  return true;
 }
 
 DlslimeWork::Outcome DlslimeWork::wait_until(Nanos until) {
@@ -126,6 +130,7 @@ bool DlslimeWork::wait(milliseconds timeout) {
     }
   }
   compute_outputs();
+  end_profile();
   if (c10d::allow_inflight_collective_as_graph_input()) c10d::unregister_work(self);
   if (const auto error = exception()) std::rethrow_exception(error);
   return true;
@@ -170,9 +175,13 @@ void DlslimeWork::compute_outputs() {
   });
 }
 
+void DlslimeWork::end_profile() {
+  if (profiled_) [[unlikely]] std::call_once(ending_profile_, [this] { finish(exception()); });
+}
+
 void DlslimeWork::settle() noexcept {
   compute_outputs();
-  if (recordFunctionEndCallback_) [[unlikely]] finish(exception());
+  end_profile();
   if (self_) {
     std::vector<Promise> due;
     {

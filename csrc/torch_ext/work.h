@@ -71,6 +71,7 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
   void settle() noexcept override;
   void tell_hook();
   void compute_outputs();
+  void end_profile();  // before anybody is told of the end: the profiler may be stopped then
   Future future(Promise& promise, c10::TypePtr type);
   void keep(const Promise& promise) const;
   bool settled() const { return epilogue_ ? computed_.load() : job_->done(); }
@@ -84,7 +85,8 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
 
   std::mutex lock_;  // of the promises; not held while anything of others is called
   Promise future_, result_;
-  std::once_flag computing_;
+  const bool profiled_;
+  std::once_flag computing_, ending_profile_;
   std::atomic<bool> computed_{false};
   std::exception_ptr epilogue_error_;
 };

@@ -34,6 +34,7 @@ class LocalGroup {
   static constexpr size_t kSlots = 4;
   static constexpr size_t kSlotBytes = 128 << 10;
   static constexpr size_t kInline = 64;
+  static constexpr int kMaxRanks = 256;  // more would make the pieces of a slot too small to be worth it
   static constexpr size_t kBulk = 32 << 10;  // larger copies run with the token released
   enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kLines };
   // Per rank: the sizes it sends to each (4 generations), then in-slots, then out-slots.
