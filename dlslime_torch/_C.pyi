@@ -10,7 +10,8 @@ class Options(c10d.Backend.Options):
     engines: list[str]
     interface: str
     host_id: str
-    spin_us: int
+    spin_us: int | None  # None: chosen by the number of local ranks and CPUs
+    yield_us: int
     connect_timeout: timedelta
     threads: int
     def __init__(self) -> None: ...

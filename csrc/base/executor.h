@@ -36,9 +36,10 @@ class Sleeper {
   virtual void wake() = 0;                // any thread
 };
 
-// How long to wait hot before sleeping: spin (only where every rank has a core), then yield.
+// How long to wait hot before sleeping: spin (only where every rank has a core), then yield. The spin is short: where the scheduler
+// has put two ranks on one core although others are free, it is time taken from the one that is waited for.
 struct Ladder {
-  Nanos spin{std::chrono::microseconds(20)};
+  Nanos spin{std::chrono::microseconds(2)};
   Nanos yield{std::chrono::microseconds(200)};
 };
 

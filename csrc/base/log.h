@@ -1,4 +1,5 @@
-// Log: the one logger, "dlslime" on stderr. DLSLIME_LOG sets the level: trace, debug, info, warn (default), error, off.
+// Log: the one logger, "dlslime" on stderr. DLSLIME_LOG sets the level: trace, debug, info, warn (default),
+// error, off.
 //
 // Threads: any; not under the token (writing may block).
 #pragma once

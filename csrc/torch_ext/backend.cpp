@@ -16,14 +16,19 @@ using std::chrono::seconds;
 
 namespace {
 constexpr seconds kFlushPatience{2};
-constexpr milliseconds kDropPatience{200};  // of a backend that was dropped without shutdown(), maybe with the GIL held
+constexpr milliseconds kDropPatience{
+    200};  // of a backend that was dropped without shutdown(), maybe with the GIL held
 }  // namespace
 
-c10::intrusive_ptr<DlslimeBackend> DlslimeBackend::create(StorePtr store, int rank, int size, DlslimeOptions options) {
-  TORCH_CHECK_VALUE(size >= 1 && rank >= 0 && rank < size, "dlslime: rank ", rank, " is not a rank of a group of ", size);
+c10::intrusive_ptr<DlslimeBackend> DlslimeBackend::create(StorePtr store, int rank, int size,
+                                                          DlslimeOptions options) {
+  TORCH_CHECK_VALUE(size >= 1 && rank >= 0 && rank < size, "dlslime: rank ", rank,
+                    " is not a rank of a group of ", size);
   Invitation invitation{store, options.group_name, rank, size, options.timeout, options.settings};
   auto member = rendezvous(invitation);
-  if (logs_debug()) log_debug("group " + member->name() + " of " + std::to_string(size) + " is made, engine " + member->engines());
+  if (logs_debug())
+    log_debug("group " + member->name() + " of " + std::to_string(size) + " is made, engine " +
+              member->engines());
   return c10::make_intrusive<DlslimeBackend>(std::move(member), std::move(store), std::move(options));
 }
 
@@ -40,12 +45,9 @@ DlslimeBackend::~DlslimeBackend() { member_->close(kDropPatience); }
 
 std::map<std::string, std::string> DlslimeBackend::report() const {
   std::map<std::string, std::string> all{
-      {"engine", member_->engines()},
-      {"host", member_->process().runtime().self().host},
-      {"version", DLSLIME_TORCH_VERSION},
-      {"group", member_->name()},
-      {"rank", std::to_string(rank_)},
-      {"size", std::to_string(size_)},
+      {"engine", member_->engines()},     {"host", member_->process().runtime().self().host},
+      {"version", DLSLIME_TORCH_VERSION}, {"group", member_->name()},
+      {"rank", std::to_string(rank_)},    {"size", std::to_string(size_)},
       {"reductions", simd_name()},
   };
   for (const std::string& engine : options_.settings.engines) {
@@ -71,7 +73,8 @@ void DlslimeBackend::setTimeout(milliseconds timeout) {
 // ---- issuing ----
 
 Nanos DlslimeBackend::deadline(milliseconds timeout) const {
-  const int64_t ms = timeout == c10d::kUnsetTimeout ? timeout_ms_.load(std::memory_order_relaxed) : timeout.count();
+  const int64_t ms =
+      timeout == c10d::kUnsetTimeout ? timeout_ms_.load(std::memory_order_relaxed) : timeout.count();
   constexpr int64_t kLongest = std::chrono::duration_cast<milliseconds>(kNever).count();
   return ms <= 0 || ms >= kLongest ? kNever : deadline_after(member_->executor().clock(), milliseconds(ms));
 }
@@ -80,19 +83,25 @@ void DlslimeBackend::check_usable() const { member_->process().check_alive(); }
 
 std::shared_ptr<Member> DlslimeBackend::enter() const {
   check_usable();
-  if (!member_->described() && !pg_desc_.empty()) [[unlikely]] member_->describe(pg_desc_);
-  if (!member_->enter()) [[unlikely]] throw_if_failed(member_->why_closed(), "rank " + std::to_string(rank_));
+  if (!member_->described() && !pg_desc_.empty()) [[unlikely]]
+    member_->describe(pg_desc_);
+  if (!member_->enter()) [[unlikely]]
+    throw_if_failed(member_->why_closed(), "rank " + std::to_string(rank_));
   return member_;
 }
 
-c10::intrusive_ptr<DlslimeWork> DlslimeBackend::start(std::unique_ptr<Job> job, Terms terms, DlslimeWork::Kept tensors,
+c10::intrusive_ptr<DlslimeWork> DlslimeBackend::start(std::unique_ptr<Job> job, Terms terms,
+                                                      DlslimeWork::Kept tensors,
                                                       DlslimeWork::Epilogue epilogue) {
   if (timing_.load(std::memory_order_relaxed)) job->time();
   auto work = c10::make_intrusive<DlslimeWork>(std::move(job), terms.type, terms.title, std::move(tensors));
   if (epilogue) work->after(std::move(epilogue));
+  work->allow(terms.timeout == c10d::kUnsetTimeout ? milliseconds(timeout_ms_.load()) : terms.timeout);
   if (hooks_) work->report_to(hooks_);
-  if (terms.background) work->submit();
-  else work->run();
+  if (terms.background)
+    work->submit();
+  else
+    work->run();
   return work;
 }
 
@@ -108,7 +117,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::issue(CollectiveArgs args, Terms terms, 
   return start(std::move(job), terms, std::move(tensors));
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::issue(std::vector<CollectiveArgs> all, Terms terms, DlslimeWork::Kept tensors) {
+DlslimeBackend::WorkPtr DlslimeBackend::issue(std::vector<CollectiveArgs> all, Terms terms,
+                                              DlslimeWork::Kept tensors) {
   BatchJob::Parts parts{{}, std::move(all)};
   if (batching()) return add_to_batch(std::move(parts), tensors);
   auto member = enter();
@@ -139,11 +149,15 @@ void DlslimeBackend::waitForPendingWorks() {
 c10d::ErrorType DlslimeBackend::getError() {
   switch (member_->failed().code()) {
     case Code::kOk:
-    case Code::kClosed: return c10d::ErrorType::SUCCESS;
-    case Code::kTimeout: return c10d::ErrorType::TIMEOUT;
+    case Code::kClosed:
+      return c10d::ErrorType::SUCCESS;
+    case Code::kTimeout:
+      return c10d::ErrorType::TIMEOUT;
     case Code::kPeerDied:
-    case Code::kPeerFailed: return c10d::ErrorType::REMOTE_ERROR;
-    default: return c10d::ErrorType::COMM_ERROR;
+    case Code::kPeerFailed:
+      return c10d::ErrorType::REMOTE_ERROR;
+    default:
+      return c10d::ErrorType::COMM_ERROR;
   }
 }
 

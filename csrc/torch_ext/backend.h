@@ -1,5 +1,6 @@
-// DlslimeBackend: c10d's Backend. One file per kind of call: backend.cpp (life and time), backend_groups.cpp (split, merge, shrink),
-// backend_reduce.cpp and backend_copy.cpp (collectives), backend_p2p.cpp (messages, batches, barriers).
+// DlslimeBackend: c10d's Backend. One file per kind of call: backend.cpp (life and time), backend_groups.cpp
+// (split, merge, shrink), backend_reduce.cpp and backend_copy.cpp (collectives), backend_p2p.cpp (messages,
+// batches, barriers).
 //
 //   state       what holds                                       moved on by
 //   ----------  -----------------------------------------------  --------------------------------
@@ -7,17 +8,16 @@
 //   aborted     everything fails, at the peers too               shutdown()
 //   shut down   the group is gone; new operations are refused    -
 //
-// Threads:    every method from any thread, without the GIL where torch calls it so; a batch belongs to who started it.
-// Ownership:  shares the member with its works, which may outlive it.
-// Errors:     arguments: ValueError / TypeError before anything is posted. Operations: by the Work.
-// Units:      milliseconds.
-// Invariants: collectives are issued in call order. abort() and shutdown() are idempotent and bounded; so is the destructor.
+// Threads:    every method from any thread, without the GIL where torch calls it so; a batch belongs to who
+// started it. Ownership:  shares the member with its works, which may outlive it. Errors:     arguments:
+// ValueError / TypeError before anything is posted. Operations: by the Work. Units:      milliseconds.
+// Invariants: collectives are issued in call order. abort() and shutdown() are idempotent and bounded; so is
+// the destructor.
 #pragma once
-#include <torch/csrc/distributed/c10d/Backend.hpp>
-#include <torch/csrc/distributed/c10d/Store.hpp>
-
 #include <map>
 #include <mutex>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/Store.hpp>
 
 #include "torch_ext/jobs.h"
 #include "torch_ext/member.h"
@@ -35,7 +35,8 @@ class DlslimeBackend final : public c10d::Backend {
   using StorePtr = c10::intrusive_ptr<c10d::Store>;
 
   // Meets the others in the store; blocks until all have come.
-  static c10::intrusive_ptr<DlslimeBackend> create(StorePtr store, int rank, int size, DlslimeOptions options);
+  static c10::intrusive_ptr<DlslimeBackend> create(StorePtr store, int rank, int size,
+                                                   DlslimeOptions options);
   DlslimeBackend(std::shared_ptr<Member> member, StorePtr store, DlslimeOptions options);
   ~DlslimeBackend() override;
 
@@ -52,16 +53,25 @@ class DlslimeBackend final : public c10d::Backend {
   WorkPtr allreduce_sparse(Tensors& tensors, const c10d::AllreduceOptions& opts) override;
   WorkPtr allreduce_coalesced(Tensors& tensors, const c10d::AllreduceCoalescedOptions& opts) override;
   WorkPtr reduce(Tensors& tensors, const c10d::ReduceOptions& opts) override;
-  WorkPtr reduce_scatter(Tensors& outputs, std::vector<Tensors>& inputs, const c10d::ReduceScatterOptions& opts) override;
-  WorkPtr _reduce_scatter_base(at::Tensor& output, at::Tensor& input, const c10d::ReduceScatterOptions& opts) override;
-  WorkPtr reduce_scatter_tensor_coalesced(Tensors& outputs, Tensors& inputs, const c10d::ReduceScatterOptions& opts) override;
+  WorkPtr reduce_scatter(Tensors& outputs, std::vector<Tensors>& inputs,
+                         const c10d::ReduceScatterOptions& opts) override;
+  WorkPtr _reduce_scatter_base(at::Tensor& output, at::Tensor& input,
+                               const c10d::ReduceScatterOptions& opts) override;
+  WorkPtr reduce_scatter_tensor_coalesced(Tensors& outputs, Tensors& inputs,
+                                          const c10d::ReduceScatterOptions& opts) override;
 
   WorkPtr broadcast(Tensors& tensors, const c10d::BroadcastOptions& opts) override;
-  WorkPtr allgather(std::vector<Tensors>& outputs, Tensors& inputs, const c10d::AllgatherOptions& opts) override;
+  WorkPtr allgather(std::vector<Tensors>& outputs, Tensors& inputs,
+                    const c10d::AllgatherOptions& opts) override;
   WorkPtr _allgather_base(at::Tensor& output, at::Tensor& input, const c10d::AllgatherOptions& opts) override;
-  WorkPtr allgather_coalesced(std::vector<Tensors>& outputs, Tensors& inputs, const c10d::AllgatherOptions& opts) override;
-  WorkPtr allgather_into_tensor_coalesced(Tensors& outputs, Tensors& inputs, const c10d::AllgatherOptions& opts) override;
+  WorkPtr allgather_coalesced(std::vector<Tensors>& outputs, Tensors& inputs,
+                              const c10d::AllgatherOptions& opts) override;
+  WorkPtr allgather_into_tensor_coalesced(Tensors& outputs, Tensors& inputs,
+                                          const c10d::AllgatherOptions& opts) override;
   WorkPtr gather(std::vector<Tensors>& outputs, Tensors& inputs, const c10d::GatherOptions& opts) override;
+#if DLSLIME_TORCH_AT_LEAST(2, 15)
+  WorkPtr gather_into_tensor(at::Tensor& output, at::Tensor& input, const c10d::GatherOptions& opts) override;
+#endif
   WorkPtr scatter(Tensors& outputs, std::vector<Tensors>& inputs, const c10d::ScatterOptions& opts) override;
   WorkPtr alltoall(Tensors& outputs, Tensors& inputs, const c10d::AllToAllOptions& opts) override;
   WorkPtr alltoall_base(at::Tensor& output, at::Tensor& input, std::vector<int64_t>& output_splits,
@@ -116,7 +126,8 @@ class DlslimeBackend final : public c10d::Backend {
                                         DlslimeWork::Epilogue epilogue = nullptr);
   bool batching() const { return batching_.load(std::memory_order_relaxed); }
   WorkPtr add_to_batch(BatchJob::Parts parts, const DlslimeWork::Kept& tensors);
-  BackendPtr derive(const StorePtr& store, int rank, int size, const OptionsPtr& opts, std::vector<uint64_t> global_ranks);
+  BackendPtr derive(const StorePtr& store, int rank, int size, const OptionsPtr& opts,
+                    std::vector<uint64_t> global_ranks);
 
   const std::shared_ptr<Member> member_;
   const StorePtr store_;

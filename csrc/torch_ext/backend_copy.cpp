@@ -43,12 +43,13 @@ CollectiveArgs gather_args(const Checker& check, const Tensors& outputs, const a
 }
 
 void same_count(const Checker& check, size_t outputs, size_t inputs) {
-  TORCH_CHECK_VALUE(outputs == inputs, "dlslime: ", check.call(), " takes as many inputs as outputs, got ", inputs, " and ", outputs);
+  TORCH_CHECK_VALUE(outputs == inputs, "dlslime: ", check.call(), " takes as many inputs as outputs, got ",
+                    inputs, " and ", outputs);
 }
 
 void nothing(const Checker& check, const std::vector<Tensors>& lists, const char* what) {
-  TORCH_CHECK_VALUE(flat(lists).empty(), "dlslime: ", check.call(), ": only the root gives ", what, ", rank ", check.rank(), " gave ",
-                    flat(lists).size());
+  TORCH_CHECK_VALUE(flat(lists).empty(), "dlslime: ", check.call(), ": only the root gives ", what, ", rank ",
+                    check.rank(), " gave ", flat(lists).size());
 }
 
 }  // namespace
@@ -60,7 +61,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::broadcast(Tensors& tensors, const c10d::
   call.dense(tensors[0]);
   CollectiveArgs args = copying(CollectiveKind::kBroadcast, tensors[0], opts.rootRank);
   args.output = bytes_of(tensors[0]);
-  return issue(std::move(args), {OpType::BROADCAST, "dlslime:broadcast", opts.timeout, opts.asyncOp}, {{}, tensors});
+  return issue(std::move(args), {OpType::BROADCAST, "dlslime:broadcast", opts.timeout, opts.asyncOp},
+               {{}, tensors});
 }
 
 DlslimeBackend::WorkPtr DlslimeBackend::allgather(std::vector<Tensors>& outputs, Tensors& inputs,
@@ -70,12 +72,15 @@ DlslimeBackend::WorkPtr DlslimeBackend::allgather(std::vector<Tensors>& outputs,
   call.dense(inputs[0]);
   call.one(outputs.size(), "list of output tensors");
   CollectiveArgs args = gather_args(call, outputs[0], inputs[0]);
-  return issue(std::move(args), {OpType::ALLGATHER, "dlslime:all_gather", opts.timeout, opts.asyncOp}, {inputs, outputs[0]});
+  return issue(std::move(args), {OpType::ALLGATHER, "dlslime:all_gather", opts.timeout, opts.asyncOp},
+               {inputs, outputs[0]});
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::_allgather_base(at::Tensor& output, at::Tensor& input, const c10d::AllgatherOptions& opts) {
+DlslimeBackend::WorkPtr DlslimeBackend::_allgather_base(at::Tensor& output, at::Tensor& input,
+                                                        const c10d::AllgatherOptions& opts) {
   CollectiveArgs args = gather_args(check("all_gather_into_tensor"), output, input);
-  return issue(std::move(args), {OpType::_ALLGATHER_BASE, "dlslime:_all_gather_base", opts.timeout, opts.asyncOp},
+  return issue(std::move(args),
+               {OpType::_ALLGATHER_BASE, "dlslime:_all_gather_base", opts.timeout, opts.asyncOp},
                {{input}, {output}});
 }
 
@@ -83,8 +88,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::_allgather_base(at::Tensor& output, at::
 DlslimeBackend::WorkPtr DlslimeBackend::allgather_coalesced(std::vector<Tensors>& outputs, Tensors& inputs,
                                                             const c10d::AllgatherOptions& opts) {
   const Checker call = check("all_gather_coalesced");
-  TORCH_CHECK_VALUE(outputs.size() == size_t(size_), "dlslime: ", call.call(), " takes one list per rank: ", size_, ", got ",
-                    outputs.size());
+  TORCH_CHECK_VALUE(outputs.size() == size_t(size_), "dlslime: ", call.call(),
+                    " takes one list per rank: ", size_, ", got ", outputs.size());
   std::vector<CollectiveArgs> all;
   for (size_t i = 0; i < inputs.size(); ++i) {
     Tensors column;
@@ -94,7 +99,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::allgather_coalesced(std::vector<Tensors>
     }
     all.push_back(gather_args(call, column, inputs[i]));
   }
-  return issue(std::move(all), {OpType::ALLGATHER_COALESCED, "dlslime:all_gather_coalesced", opts.timeout, opts.asyncOp},
+  return issue(std::move(all),
+               {OpType::ALLGATHER_COALESCED, "dlslime:all_gather_coalesced", opts.timeout, opts.asyncOp},
                {inputs, flat(outputs)});
 }
 
@@ -104,11 +110,14 @@ DlslimeBackend::WorkPtr DlslimeBackend::allgather_into_tensor_coalesced(Tensors&
   same_count(call, outputs.size(), inputs.size());
   std::vector<CollectiveArgs> all;
   for (size_t i = 0; i < outputs.size(); ++i) all.push_back(gather_args(call, outputs[i], inputs[i]));
-  return issue(std::move(all), {OpType::ALLGATHER_COALESCED, "dlslime:all_gather_into_tensor_coalesced", opts.timeout, opts.asyncOp},
-               {inputs, outputs});
+  return issue(
+      std::move(all),
+      {OpType::ALLGATHER_COALESCED, "dlslime:all_gather_into_tensor_coalesced", opts.timeout, opts.asyncOp},
+      {inputs, outputs});
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::gather(std::vector<Tensors>& outputs, Tensors& inputs, const c10d::GatherOptions& opts) {
+DlslimeBackend::WorkPtr DlslimeBackend::gather(std::vector<Tensors>& outputs, Tensors& inputs,
+                                               const c10d::GatherOptions& opts) {
   const Checker call = check("gather");
   call.root(opts.rootRank);
   call.one(inputs.size(), "input tensor");
@@ -122,10 +131,32 @@ DlslimeBackend::WorkPtr DlslimeBackend::gather(std::vector<Tensors>& outputs, Te
   } else {
     nothing(call, outputs, "outputs");
   }
-  return issue(std::move(args), {OpType::GATHER, "dlslime:gather", opts.timeout, opts.asyncOp}, {inputs, flat(outputs)});
+  return issue(std::move(args), {OpType::GATHER, "dlslime:gather", opts.timeout, opts.asyncOp},
+               {inputs, flat(outputs)});
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::scatter(Tensors& outputs, std::vector<Tensors>& inputs, const c10d::ScatterOptions& opts) {
+#if DLSLIME_TORCH_AT_LEAST(2, 15)
+DlslimeBackend::WorkPtr DlslimeBackend::gather_into_tensor(at::Tensor& output, at::Tensor& input,
+                                                           const c10d::GatherOptions& opts) {
+  const Checker call = check("gather_into_tensor");
+  call.root(opts.rootRank);
+  call.dense(input);
+  CollectiveArgs args = copying(CollectiveKind::kGather, input, opts.rootRank);
+  args.input = bytes_of(input);
+  Tensors outputs;
+  if (opts.rootRank == rank_) {
+    call.dense(output);
+    call.multiple(output, input, "the output");
+    args.outputs = slices(output, size_);
+    outputs.push_back(output);
+  }
+  return issue(std::move(args), {OpType::GATHER, "dlslime:gather", opts.timeout, opts.asyncOp},
+               {{input}, outputs});
+}
+#endif
+
+DlslimeBackend::WorkPtr DlslimeBackend::scatter(Tensors& outputs, std::vector<Tensors>& inputs,
+                                                const c10d::ScatterOptions& opts) {
   const Checker call = check("scatter");
   call.root(opts.rootRank);
   call.one(outputs.size(), "output tensor");
@@ -139,10 +170,12 @@ DlslimeBackend::WorkPtr DlslimeBackend::scatter(Tensors& outputs, std::vector<Te
   } else {
     nothing(call, inputs, "inputs");
   }
-  return issue(std::move(args), {OpType::SCATTER, "dlslime:scatter", opts.timeout, opts.asyncOp}, {flat(inputs), outputs});
+  return issue(std::move(args), {OpType::SCATTER, "dlslime:scatter", opts.timeout, opts.asyncOp},
+               {flat(inputs), outputs});
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::alltoall(Tensors& outputs, Tensors& inputs, const c10d::AllToAllOptions& opts) {
+DlslimeBackend::WorkPtr DlslimeBackend::alltoall(Tensors& outputs, Tensors& inputs,
+                                                 const c10d::AllToAllOptions& opts) {
   const Checker call = check("all_to_all");
   call.list(outputs, "output tensor");
   call.list(inputs, "input tensor");
@@ -152,11 +185,14 @@ DlslimeBackend::WorkPtr DlslimeBackend::alltoall(Tensors& outputs, Tensors& inpu
   CollectiveArgs args = copying(CollectiveKind::kAllToAll, inputs[0]);
   args.inputs = const_bytes_of(inputs);
   args.outputs = bytes_of(outputs);
-  return issue(std::move(args), {OpType::ALLTOALL, "dlslime:all_to_all", opts.timeout, opts.asyncOp}, {inputs, outputs});
+  return issue(std::move(args), {OpType::ALLTOALL, "dlslime:all_to_all", opts.timeout, opts.asyncOp},
+               {inputs, outputs});
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::alltoall_base(at::Tensor& output, at::Tensor& input, std::vector<int64_t>& output_splits,
-                                                      std::vector<int64_t>& input_splits, const c10d::AllToAllOptions& opts) {
+DlslimeBackend::WorkPtr DlslimeBackend::alltoall_base(at::Tensor& output, at::Tensor& input,
+                                                      std::vector<int64_t>& output_splits,
+                                                      std::vector<int64_t>& input_splits,
+                                                      const c10d::AllToAllOptions& opts) {
   const Checker call = check("all_to_all_single");
   call.dense(output);
   call.dense(input);
@@ -166,8 +202,10 @@ DlslimeBackend::WorkPtr DlslimeBackend::alltoall_base(at::Tensor& output, at::Te
   args.inputs.assign(from.begin(), from.end());
   args.outputs = dlslime::split(call, output, output_splits, "output");
   const size_t kept = args.inputs[size_t(rank_)].size(), room = args.outputs[size_t(rank_)].size();
-  TORCH_CHECK_VALUE(kept == room, "dlslime: ", call.call(), ": rank ", rank_, " sends itself ", kept, " bytes and expects ", room);
-  return issue(std::move(args), {OpType::ALLTOALL_BASE, "dlslime:all_to_all", opts.timeout, opts.asyncOp}, {{input}, {output}});
+  TORCH_CHECK_VALUE(kept == room, "dlslime: ", call.call(), ": rank ", rank_, " sends itself ", kept,
+                    " bytes and expects ", room);
+  return issue(std::move(args), {OpType::ALLTOALL_BASE, "dlslime:all_to_all", opts.timeout, opts.asyncOp},
+               {{input}, {output}});
 }
 
 }  // namespace dlslime

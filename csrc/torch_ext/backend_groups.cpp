@@ -1,17 +1,18 @@
 // Groups made out of this one.
-#include "torch_ext/backend.h"
-
+#include <algorithm>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
-#include <algorithm>
+#include "torch_ext/backend.h"
 
 namespace dlslime {
 
 namespace {
-constexpr int kAbortFirst = 1;  // a flag of shrink's: the peers left out may be dead, what is pending must not be waited for
+constexpr int kAbortFirst =
+    1;  // a flag of shrink's: the peers left out may be dead, what is pending must not be waited for
 }
 
-DlslimeBackend::BackendPtr DlslimeBackend::derive(const StorePtr& store, int rank, int size, const OptionsPtr& opts,
+DlslimeBackend::BackendPtr DlslimeBackend::derive(const StorePtr& store, int rank, int size,
+                                                  const OptionsPtr& opts,
                                                   std::vector<uint64_t> global_ranks) {
   check_usable();
   const auto* given = dynamic_cast<const DlslimeOptions*>(opts.get());
@@ -26,12 +27,15 @@ DlslimeBackend::BackendPtr DlslimeBackend::derive(const StorePtr& store, int ran
 }
 
 // The members of the new group come, in this order; who is none gets nothing.
-DlslimeBackend::BackendPtr DlslimeBackend::split(const StorePtr& store, const std::vector<int>& ranks, const OptionsPtr& opts) {
+DlslimeBackend::BackendPtr DlslimeBackend::split(const StorePtr& store, const std::vector<int>& ranks,
+                                                 const OptionsPtr& opts) {
   std::vector<uint64_t> global;
   const auto mine = getBackendOptions();
   for (const int rank : ranks) {
-    TORCH_CHECK_VALUE(rank >= 0 && rank < size_, "dlslime: split: ", rank, " is not a rank of the group of ", size_);
-    TORCH_CHECK_VALUE(std::count(ranks.begin(), ranks.end(), rank) == 1, "dlslime: split: rank ", rank, " is named twice");
+    TORCH_CHECK_VALUE(rank >= 0 && rank < size_, "dlslime: split: ", rank, " is not a rank of the group of ",
+                      size_);
+    TORCH_CHECK_VALUE(std::count(ranks.begin(), ranks.end(), rank) == 1, "dlslime: split: rank ", rank,
+                      " is named twice");
     const auto& all = mine->global_ranks_in_group;
     global.push_back(size_t(rank) < all.size() ? all[size_t(rank)] : uint64_t(rank));
   }
@@ -40,21 +44,24 @@ DlslimeBackend::BackendPtr DlslimeBackend::split(const StorePtr& store, const st
   return derive(store, int(found - ranks.begin()), int(ranks.size()), opts, std::move(global));
 }
 
-DlslimeBackend::BackendPtr DlslimeBackend::merge(const StorePtr& store, const OptionsPtr& opts, const int& rank, const int& size) {
+DlslimeBackend::BackendPtr DlslimeBackend::merge(const StorePtr& store, const OptionsPtr& opts,
+                                                 const int& rank, const int& size) {
   return derive(store, rank, size, opts, opts ? opts->global_ranks_in_group : std::vector<uint64_t>{});
 }
 
-DlslimeBackend::BackendPtr DlslimeBackend::shrink(const std::vector<int64_t>& excluded, int flags, const OptionsPtr& opts) {
+DlslimeBackend::BackendPtr DlslimeBackend::shrink(const std::vector<int64_t>& excluded, int flags,
+                                                  const OptionsPtr& opts) {
   std::vector<int> ranks;
   for (const int64_t rank : excluded) {
-    TORCH_CHECK_VALUE(rank >= 0 && rank < size_, "dlslime: shrink: ", rank, " is not a rank of the group of ", size_);
+    TORCH_CHECK_VALUE(rank >= 0 && rank < size_, "dlslime: shrink: ", rank, " is not a rank of the group of ",
+                      size_);
   }
   for (int rank = 0; rank < size_; ++rank) {
     if (std::find(excluded.begin(), excluded.end(), rank) == excluded.end()) ranks.push_back(rank);
   }
   TORCH_CHECK_VALUE(!ranks.empty(), "dlslime: shrink: all ", size_, " ranks are excluded");
-  TORCH_CHECK_VALUE(std::find(ranks.begin(), ranks.end(), rank_) != ranks.end(), "dlslime: shrink: rank ", rank_,
-                    " is excluded and must not call it");
+  TORCH_CHECK_VALUE(std::find(ranks.begin(), ranks.end(), rank_) != ranks.end(), "dlslime: shrink: rank ",
+                    rank_, " is excluded and must not call it");
   if (flags & kAbortFirst) abort();
   const std::string prefix = "dlslime/shrink/" + std::to_string(++shrunk_);
   return split(c10::make_intrusive<c10d::PrefixStore>(prefix, store_->clone()), ranks, opts);

@@ -8,7 +8,8 @@ using c10d::OpType;
 
 // ---- messages ----
 
-DlslimeBackend::WorkPtr DlslimeBackend::issue(Message message, OpType type, const char* title, const at::Tensor& tensor) {
+DlslimeBackend::WorkPtr DlslimeBackend::issue(Message message, OpType type, const char* title,
+                                              const at::Tensor& tensor) {
   message.bytes = bytes_of(tensor);
   DlslimeWork::Kept kept{{}, {tensor}};
   if (batching()) {
@@ -43,7 +44,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::recvAnysource(Tensors& tensors, int tag)
   call.one(tensors.size(), "tensor");
   call.dense(tensors[0]);
   call.tag(tag);
-  return issue(Message{false, RecvRequest::kAnySource, tag, {}}, OpType::RECVANYSOURCE, "dlslime:recvAnySource", tensors[0]);
+  return issue(Message{false, RecvRequest::kAnySource, tag, {}}, OpType::RECVANYSOURCE,
+               "dlslime:recvAnySource", tensors[0]);
 }
 
 // ---- batches ----
@@ -53,11 +55,13 @@ void DlslimeBackend::startCoalescing() {
   const std::lock_guard lock(mutex_);
   TORCH_CHECK(!batch_, "dlslime: startCoalescing: a batch is open already");
   batch_.emplace();
-  batch_->work = c10::make_intrusive<DlslimeWork>(nullptr, OpType::COALESCED, "dlslime:coalesced", DlslimeWork::Kept{});
+  batch_->work =
+      c10::make_intrusive<DlslimeWork>(nullptr, OpType::COALESCED, "dlslime:coalesced", DlslimeWork::Kept{});
   batching_ = true;
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::add_to_batch(BatchJob::Parts parts, const DlslimeWork::Kept& tensors) {
+DlslimeBackend::WorkPtr DlslimeBackend::add_to_batch(BatchJob::Parts parts,
+                                                     const DlslimeWork::Kept& tensors) {
   const std::lock_guard lock(mutex_);
   TORCH_CHECK(batch_, "dlslime: the batch was ended by another thread");
   auto& all = batch_->parts;
@@ -78,7 +82,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::endCoalescing() {
   auto member = enter();
   uint64_t number = member->number(batch->parts.collectives.size());
   for (CollectiveArgs& args : batch->parts.collectives) args.sequence = number++;
-  auto job = std::make_unique<BatchJob>(std::move(member), deadline(c10d::kUnsetTimeout), std::move(batch->parts));
+  auto job =
+      std::make_unique<BatchJob>(std::move(member), deadline(c10d::kUnsetTimeout), std::move(batch->parts));
   if (timing_) job->time();
   if (hooks_) batch->work->report_to(hooks_);
   batch->work->close(std::move(job));
@@ -89,7 +94,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::endCoalescing() {
 // ---- barriers ----
 
 DlslimeBackend::WorkPtr DlslimeBackend::barrier(const c10d::BarrierOptions& opts) {
-  TORCH_CHECK_VALUE(!opts.device || opts.device->is_cpu(), "dlslime: barrier on ", *opts.device, "; devices served: cpu");
+  TORCH_CHECK_VALUE(!opts.device || opts.device->is_cpu(), "dlslime: barrier on ", *opts.device,
+                    "; devices served: cpu");
   return issue(CollectiveArgs{}, {OpType::BARRIER, "dlslime:barrier", opts.timeout, opts.asyncOp}, {});
 }
 

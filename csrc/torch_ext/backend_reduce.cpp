@@ -21,7 +21,8 @@ void check_scatter(const Checker& check, const at::Tensor& output, const at::Ten
   check.multiple(input, output, "the input");
 }
 
-CollectiveArgs scatter_args(const ReduceSpec& spec, const at::Tensor& output, const at::Tensor& input, int size) {
+CollectiveArgs scatter_args(const ReduceSpec& spec, const at::Tensor& output, const at::Tensor& input,
+                            int size) {
   CollectiveArgs args = reducing(CollectiveKind::kReduceScatter, spec);
   args.inputs = const_slices(input, size);
   args.output = bytes_of(output);
@@ -37,10 +38,12 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce(Tensors& tensors, const c10d::
   call.dense(tensors[0]);
   CollectiveArgs args = reducing(CollectiveKind::kAllReduce, call.reduction(opts.reduceOp, tensors[0]));
   args.output = bytes_of(tensors[0]);
-  return issue(std::move(args), {OpType::ALLREDUCE, "dlslime:all_reduce", opts.timeout, opts.asyncOp}, {{}, tensors});
+  return issue(std::move(args), {OpType::ALLREDUCE, "dlslime:all_reduce", opts.timeout, opts.asyncOp},
+               {{}, tensors});
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::allreduce_coalesced(Tensors& tensors, const c10d::AllreduceCoalescedOptions& opts) {
+DlslimeBackend::WorkPtr DlslimeBackend::allreduce_coalesced(Tensors& tensors,
+                                                            const c10d::AllreduceCoalescedOptions& opts) {
   const Checker call = check("all_reduce_coalesced");
   std::vector<CollectiveArgs> all;
   for (const at::Tensor& tensor : tensors) {
@@ -49,7 +52,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce_coalesced(Tensors& tensors, co
     all.push_back(reducing(CollectiveKind::kAllReduce, call.reduction(opts.reduceOp, tensor)));
     all.back().output = bytes_of(tensor);
   }
-  return issue(std::move(all), {OpType::ALLREDUCE_COALESCED, "dlslime:all_reduce_coalesced", opts.timeout, opts.asyncOp},
+  return issue(std::move(all),
+               {OpType::ALLREDUCE_COALESCED, "dlslime:all_reduce_coalesced", opts.timeout, opts.asyncOp},
                {{}, tensors});
 }
 
@@ -61,7 +65,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::reduce(Tensors& tensors, const c10d::Red
   CollectiveArgs args = reducing(CollectiveKind::kReduce, call.reduction(opts.reduceOp, tensors[0]));
   args.output = bytes_of(tensors[0]);
   args.root = int(opts.rootRank);
-  return issue(std::move(args), {OpType::REDUCE, "dlslime:reduce", opts.timeout, opts.asyncOp}, {{}, tensors});
+  return issue(std::move(args), {OpType::REDUCE, "dlslime:reduce", opts.timeout, opts.asyncOp},
+               {{}, tensors});
 }
 
 DlslimeBackend::WorkPtr DlslimeBackend::reduce_scatter(Tensors& outputs, std::vector<Tensors>& inputs,
@@ -75,7 +80,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::reduce_scatter(Tensors& outputs, std::ve
   CollectiveArgs args = reducing(CollectiveKind::kReduceScatter, call.reduction(opts.reduceOp, outputs[0]));
   args.inputs = const_bytes_of(inputs[0]);
   args.output = bytes_of(outputs[0]);
-  return issue(std::move(args), {OpType::REDUCE_SCATTER, "dlslime:reduce_scatter", opts.timeout, opts.asyncOp},
+  return issue(std::move(args),
+               {OpType::REDUCE_SCATTER, "dlslime:reduce_scatter", opts.timeout, opts.asyncOp},
                {inputs[0], outputs});
 }
 
@@ -84,22 +90,24 @@ DlslimeBackend::WorkPtr DlslimeBackend::_reduce_scatter_base(at::Tensor& output,
   const Checker call = check("reduce_scatter_tensor");
   check_scatter(call, output, input);
   CollectiveArgs args = scatter_args(call.reduction(opts.reduceOp, output), output, input, size_);
-  return issue(std::move(args), {OpType::_REDUCE_SCATTER_BASE, "dlslime:_reduce_scatter_base", opts.timeout, opts.asyncOp},
+  return issue(std::move(args),
+               {OpType::_REDUCE_SCATTER_BASE, "dlslime:_reduce_scatter_base", opts.timeout, opts.asyncOp},
                {{input}, {output}});
 }
 
-DlslimeBackend::WorkPtr DlslimeBackend::reduce_scatter_tensor_coalesced(Tensors& outputs, Tensors& inputs,
-                                                                        const c10d::ReduceScatterOptions& opts) {
+DlslimeBackend::WorkPtr DlslimeBackend::reduce_scatter_tensor_coalesced(
+    Tensors& outputs, Tensors& inputs, const c10d::ReduceScatterOptions& opts) {
   const Checker call = check("reduce_scatter_tensor_coalesced");
-  TORCH_CHECK_VALUE(outputs.size() == inputs.size(), "dlslime: ", call.call(), " takes as many inputs as outputs, got ",
-                    inputs.size(), " and ", outputs.size());
+  TORCH_CHECK_VALUE(outputs.size() == inputs.size(), "dlslime: ", call.call(),
+                    " takes as many inputs as outputs, got ", inputs.size(), " and ", outputs.size());
   std::vector<CollectiveArgs> all;
   for (size_t i = 0; i < outputs.size(); ++i) {
     check_scatter(call, outputs[i], inputs[i]);
     all.push_back(scatter_args(call.reduction(opts.reduceOp, outputs[i]), outputs[i], inputs[i], size_));
   }
   return issue(std::move(all),
-               {OpType::REDUCE_SCATTER_TENSOR_COALESCED, "dlslime:reduce_scatter_tensor_coalesced", opts.timeout, opts.asyncOp},
+               {OpType::REDUCE_SCATTER_TENSOR_COALESCED, "dlslime:reduce_scatter_tensor_coalesced",
+                opts.timeout, opts.asyncOp},
                {inputs, outputs});
 }
 

@@ -42,12 +42,13 @@ Tensors add_up(const Job& job, at::Tensor tensor) {
 
 }  // namespace
 
-DlslimeBackend::WorkPtr DlslimeBackend::allreduce_sparse(Tensors& tensors, const c10d::AllreduceOptions& opts) {
+DlslimeBackend::WorkPtr DlslimeBackend::allreduce_sparse(Tensors& tensors,
+                                                         const c10d::AllreduceOptions& opts) {
   const Checker call = check("all_reduce (sparse)");
   call.one(tensors.size(), "tensor");
   at::Tensor tensor = tensors[0];
-  TORCH_CHECK_VALUE(tensor.layout() == at::kSparse && tensor.is_cpu(), "dlslime: ", call.call(), " needs a COO tensor on cpu, got ",
-                    tensor.layout(), " on ", tensor.device());
+  TORCH_CHECK_VALUE(tensor.layout() == at::kSparse && tensor.is_cpu(), "dlslime: ", call.call(),
+                    " needs a COO tensor on cpu, got ", tensor.layout(), " on ", tensor.device());
   TORCH_CHECK_VALUE(opts.reduceOp.op_ == c10d::ReduceOp::SUM, "dlslime: ", call.call(), " can only sum");
   TORCH_CHECK(!batching(), "dlslime: ", call.call(), " can't be part of a batch");
   const at::Tensor own = tensor.coalesce();
@@ -62,7 +63,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce_sparse(Tensors& tensors, const
   auto member = enter();
   input.sequence = member->number(SparseGatherJob::kCollectives);
   auto job = std::make_unique<SparseGatherJob>(std::move(member), deadline(opts.timeout), std::move(input));
-  return start(std::move(job), {c10d::OpType::_ALLREDUCE_SPARSE, "dlslime:sparse_all_reduce", opts.timeout, opts.asyncOp},
+  return start(std::move(job),
+               {c10d::OpType::_ALLREDUCE_SPARSE, "dlslime:sparse_all_reduce", opts.timeout, opts.asyncOp},
                {{indices, values}, {tensor}}, [tensor](const Job& done) { return add_up(done, tensor); });
 }
 

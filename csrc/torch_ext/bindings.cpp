@@ -11,8 +11,9 @@ namespace {
 using NoGil = py::call_guard<py::gil_scoped_release>;
 using BaseOptions = c10d::Backend::Options;
 
-c10::intrusive_ptr<DlslimeBackend> create_backend(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
-                                                  std::chrono::milliseconds timeout, const std::string& group_id,
+c10::intrusive_ptr<DlslimeBackend> create_backend(const c10::intrusive_ptr<c10d::Store>& store, int rank,
+                                                  int size, std::chrono::milliseconds timeout,
+                                                  const std::string& group_id,
                                                   const std::vector<int64_t>& global_ranks,
                                                   const c10::intrusive_ptr<DlslimeOptions>& given) {
   DlslimeOptions options = given ? *given : DlslimeOptions();
@@ -23,8 +24,8 @@ c10::intrusive_ptr<DlslimeBackend> create_backend(const c10::intrusive_ptr<c10d:
 }
 
 template <class T>
-void add_setting(py::class_<DlslimeOptions, BaseOptions, c10::intrusive_ptr<DlslimeOptions>>& cls, const char* name,
-                 T Settings::*field) {
+void add_setting(py::class_<DlslimeOptions, BaseOptions, c10::intrusive_ptr<DlslimeOptions>>& cls,
+                 const char* name, T Settings::*field) {
   cls.def_property(
       name, [field](const DlslimeOptions& o) { return o.settings.*field; },
       [field](DlslimeOptions& o, T value) {
@@ -52,7 +53,8 @@ void bind_backend(py::module_& m) {
       .def("report", &DlslimeBackend::report)
       .def("comm_seconds", &DlslimeBackend::comm_seconds)
       // torch calls it on non-members of a split; there is nothing that they must take part in.
-      .def("perform_nocolor_split", [](DlslimeBackend&, const py::object&) {}, py::arg("device"))
+      .def(
+          "perform_nocolor_split", [](DlslimeBackend&, const py::object&) {}, py::arg("device"))
       .def(
           "monitored_barrier",
           [](DlslimeBackend& self, std::chrono::milliseconds timeout, bool wait_all_ranks) {
@@ -70,8 +72,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   py::module_::import("torch.distributed");  // registers the base classes
   dlslime::bind_options(m);
   dlslime::bind_backend(m);
-  m.def("create_backend", &dlslime::create_backend, py::arg("store"), py::arg("rank"), py::arg("size"), py::arg("timeout"),
-        py::arg("group_id"), py::arg("global_ranks"), py::arg("options").none(true), dlslime::NoGil());
+  m.def("create_backend", &dlslime::create_backend, py::arg("store"), py::arg("rank"), py::arg("size"),
+        py::arg("timeout"), py::arg("group_id"), py::arg("global_ranks"), py::arg("options").none(true),
+        dlslime::NoGil());
   m.def("knobs", &dlslime::knobs);
   m.def("built_for_torch", [] { return DLSLIME_TORCH_VERSION; });
   py::module_::import("atexit").attr("register")(

@@ -84,7 +84,8 @@ bool CompletionThread::stop(Nanos patience) {
   bell_.fetch_add(1);
   futex_wake_all(bell_);
   const Nanos until = clock_.now() + patience;
-  for (Nanos now = clock_.now(); !ended_.load() && now < until; now = clock_.now()) futex_wait(ended_, 0, until - now);
+  for (Nanos now = clock_.now(); !ended_.load() && now < until; now = clock_.now())
+    futex_wait(ended_, 0, until - now);
   return ended_.load();
 }
 

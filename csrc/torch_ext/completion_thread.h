@@ -1,13 +1,13 @@
-// CompletionThread: where futures are completed and the last references of tensors are dropped: both may take the GIL, so neither
-// may happen under the executor's token.
+// CompletionThread: where futures are completed and the last references of tensors are dropped: both may take
+// the GIL, so neither may happen under the executor's token.
 //
-//   One thread settles, in the order of completion. A callback may block, even for a future that only we can complete (DDP's
-//   PowerSGD hook does): before the first one is called a second thread is started, and it takes over when the first is held up.
+//   One thread settles, in the order of completion. A callback may block, even for a future that only we can
+//   complete (DDP's PowerSGD hook does): before the first one is called a second thread is started, and it
+//   takes over when the first is held up.
 //
 // Threads:    push() from any, under the token too: it neither blocks nor allocates.
-// Ownership:  an item belongs to the queue from push() until settle() is called, which may destroy it. Never destroyed itself.
-// Errors:     none.
-// Invariants: settle() is called once per push(), with no lock held.
+// Ownership:  an item belongs to the queue from push() until settle() is called, which may destroy it. Never
+// destroyed itself. Errors:     none. Invariants: settle() is called once per push(), with no lock held.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -33,7 +33,8 @@ class CompletionThread {
 
   void start() { add_thread(); }
   void push(Item& item, bool calls_out);  // calls_out: to callbacks of others
-  // Settles what is queued, then ends the threads. False: they did not end in time (a callback blocks) and were left alone.
+  // Settles what is queued, then ends the threads. False: they did not end in time (a callback blocks) and
+  // were left alone.
   bool stop(Nanos patience);
 
  private:

@@ -73,33 +73,41 @@ struct Row {
 constexpr std::array kRows{
     Row{"engines", "DLSLIME_ENGINES", "", "engines allowed, the most preferred first",
         [](Settings& s, std::string_view n, std::string_view v) { check_engines(n, s.engines = list(v)); }},
-    Row{"interface", "DLSLIME_INTERFACE", "", "network interface to be reached by; empty: the one towards the store's host",
+    Row{"interface", "DLSLIME_INTERFACE", "",
+        "network interface to be reached by; empty: the one towards the store's host",
         [](Settings& s, std::string_view, std::string_view v) { s.interface = v; }},
     Row{"host_id", "DLSLIME_HOST_ID", "", "separates hosts: ranks with different ids do not share memory",
         [](Settings& s, std::string_view, std::string_view v) { s.host_id = v; }},
-    Row{"spin_us", "DLSLIME_SPIN_US", "auto", "microseconds to wait spinning; auto: 20, or 0 with more local ranks than CPUs",
+    Row{"spin_us", "DLSLIME_SPIN_US", "auto",
+        "microseconds to wait spinning; auto: 2, or 0 with more local ranks than CPUs",
         [](Settings& s, std::string_view n, std::string_view v) {
-          if (v == "auto") s.spin_us.reset();
-          else s.spin_us = kMicroseconds.parse(n, v);
+          if (v == "auto")
+            s.spin_us.reset();
+          else
+            s.spin_us = kMicroseconds.parse(n, v);
         }},
     Row{"yield_us", "DLSLIME_YIELD_US", "200", "microseconds to wait yielding the CPU, before sleeping",
         [](Settings& s, std::string_view n, std::string_view v) { s.yield_us = kMicroseconds.parse(n, v); }},
-    Row{"connect_timeout", "DLSLIME_CONNECT_TIMEOUT", "10000", "milliseconds to go on trying to reach a peer that refuses",
+    Row{"connect_timeout", "DLSLIME_CONNECT_TIMEOUT", "10000",
+        "milliseconds to go on trying to reach a peer that refuses",
         [](Settings& s, std::string_view n, std::string_view v) {
           s.connect_timeout = std::chrono::milliseconds(kConnect.parse(n, v));
         }},
-    Row{"threads", "DLSLIME_THREADS", "1", "threads that make progress beside the callers; 0: only who waits makes progress",
+    Row{"threads", "DLSLIME_THREADS", "1",
+        "threads that make progress beside the callers; 0: only who waits makes progress",
         [](Settings& s, std::string_view n, std::string_view v) { s.threads = kThreads.parse(n, v); }},
 };
 
 void warn_of_unknown_variables() {
-  constexpr std::array<std::string_view, 4> foreign{"DLSLIME_TEST_", "DLSLIME_SIM_", "DLSLIME_GATE_", "DLSLIME_LOG"};
+  constexpr std::array<std::string_view, 4> foreign{"DLSLIME_TEST_", "DLSLIME_SIM_", "DLSLIME_GATE_",
+                                                    "DLSLIME_LOG"};
   for (char** entry = environ; entry && *entry; ++entry) {
     const std::string_view line(*entry);
     if (!line.starts_with("DLSLIME_")) continue;
     const std::string_view name = line.substr(0, line.find('='));
     const bool ours = std::ranges::any_of(kRows, [&](const Row& row) { return name == row.variable; });
-    const bool theirs = std::ranges::any_of(foreign, [&](std::string_view prefix) { return name.starts_with(prefix); });
+    const bool theirs =
+        std::ranges::any_of(foreign, [&](std::string_view prefix) { return name.starts_with(prefix); });
     if (!ours && !theirs) log_warning_once("no setting is called " + std::string(name) + "; it is ignored");
   }
 }

@@ -18,7 +18,7 @@ struct Settings {
   std::vector<std::string> engines;  // allowed, the most preferred first
   std::string interface;             // empty: the one that leads to the store's host
   std::string host_id;               // hosts with different ids are treated as different ones
-  std::optional<int64_t> spin_us;    // none: 20 where every local rank has a CPU, else 0
+  std::optional<int64_t> spin_us;    // none: 2 where every local rank has a CPU, else 0
   int64_t yield_us = 200;
   std::chrono::milliseconds connect_timeout{10'000};
   int64_t threads = 1;

@@ -35,8 +35,8 @@ Status make(const typename E::Options& options, const Services& services, Runtim
 
 }  // namespace
 
-Status make_engine(const std::string& name, const Settings& settings, const std::string& address, const Services& services,
-                   Runtime& runtime) {
+Status make_engine(const std::string& name, const Settings& settings, const std::string& address,
+                   const Services& services, Runtime& runtime) {
 #ifdef DLSLIME_HAS_SHM
   if (name == "shm") return make<ShmEngine>({}, services, runtime);
 #endif

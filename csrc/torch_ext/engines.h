@@ -15,12 +15,12 @@ namespace dlslime {
 
 const std::vector<std::string>& known_engines();  // in order of preference
 
-// By which of its addresses this host is reached from where `host` is; empty where nothing better than loopback is known. May
-// look a name up: not under the token.
+// By which of its addresses this host is reached from where `host` is; empty where nothing better than
+// loopback is known. May look a name up: not under the token.
 std::string route_to(const std::string& host);
 
 // Makes the engine and adds it to the runtime.
-Status make_engine(const std::string& name, const Settings& settings, const std::string& address, const Services& services,
-                   Runtime& runtime);
+Status make_engine(const std::string& name, const Settings& settings, const std::string& address,
+                   const Services& services, Runtime& runtime);
 
 }  // namespace dlslime

@@ -19,10 +19,13 @@ std::exception_ptr exception_of(const Status& status, const std::string& what) {
   if (status.code() == Code::kPeerDied) text += "peer died: ";
   text += status.what();
   switch (status.code()) {
-    case Code::kInvalid: return make<c10::ValueError>(text);
+    case Code::kInvalid:
+      return make<c10::ValueError>(text);
     case Code::kLinkLost:
-    case Code::kUnavailable: return make<c10::DistNetworkError>(text);
-    default: return make<c10::DistBackendError>(text);
+    case Code::kUnavailable:
+      return make<c10::DistNetworkError>(text);
+    default:
+      return make<c10::DistBackendError>(text);
   }
 }
 

@@ -1,11 +1,10 @@
 #include "torch_ext/interrupt.h"
 
+#include <sys/syscall.h>
 #include <torch/csrc/utils/pybind.h>
+#include <unistd.h>
 
 #include <optional>
-
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace dlslime {
 namespace {

@@ -10,7 +10,8 @@ namespace dlslime {
 // How long a blocking call may go on without looking. The sleep under it may add as much again.
 inline constexpr int kInterruptIntervalMs = 50;
 
-// A signal handler has raised: the exception is kept, throw it with rethrow_interrupt() once everything has unwound.
+// A signal handler has raised: the exception is kept, throw it with rethrow_interrupt() once everything has
+// unwound.
 bool interrupted();
 [[noreturn]] void rethrow_interrupt();
 

@@ -6,8 +6,8 @@ Job::Job(std::shared_ptr<Member> member, Order order, Nanos deadline)
     : Operation(&member->group(), order, deadline), member_(std::move(member)) {}
 
 std::string Job::describe() const {
-  return call() + " of group " + member_->name() + " on rank " + std::to_string(member_->rank()) + " (engine " +
-         member_->engines() + ")";
+  return call() + " of group " + member_->name() + " on rank " + std::to_string(member_->rank()) +
+         " (engine " + member_->engines() + ")";
 }
 
 bool Job::claim() {
@@ -35,7 +35,8 @@ void Job::finished() noexcept {
   } while (!bits_.compare_exchange_weak(old, next));
   member_->exit();
   mark_done();
-  if (next & kQueued) completion.push(*item, next & kWanted);  // the queue's reference keeps us until it is settled
+  if (next & kQueued)
+    completion.push(*item, next & kWanted);  // the queue's reference keeps us until it is settled
 }
 
 // For a timeout: who is in another operation of this group, and which other groups this process waits for.
@@ -53,7 +54,8 @@ std::string Job::look_around() const {
   member_->process().look_at_members([&](const Member& other) {
     if (&other == member_.get() || others.size() > 1000) return;
     for (const int rank : other.ahead()) {
-      others += (others.empty() ? "" : ", ") + ("rank " + std::to_string(rank) + " of group " + other.name() + " for this one");
+      others += (others.empty() ? "" : ", ") +
+                ("rank " + std::to_string(rank) + " of group " + other.name() + " for this one");
     }
   });
   if (!others.empty()) text += (text.empty() ? "" : "; ") + ("also waiting: " + others);
@@ -62,15 +64,24 @@ std::string Job::look_around() const {
 
 Task<> CollectiveArgs::run(Group& group) const {
   switch (kind) {
-    case CollectiveKind::kBarrier: return barrier(group);
-    case CollectiveKind::kBroadcast: return broadcast(group, spec.dtype, output, root);
-    case CollectiveKind::kAllReduce: return all_reduce(group, spec, output);
-    case CollectiveKind::kReduce: return reduce(group, spec, output, root);
-    case CollectiveKind::kAllGather: return all_gather(group, spec.dtype, input, outputs);
-    case CollectiveKind::kGather: return gather(group, spec.dtype, input, outputs, root);
-    case CollectiveKind::kScatter: return scatter(group, spec.dtype, inputs, output, root);
-    case CollectiveKind::kReduceScatter: return reduce_scatter(group, spec, inputs, output);
-    case CollectiveKind::kAllToAll: return all_to_all(group, spec.dtype, inputs, outputs);
+    case CollectiveKind::kBarrier:
+      return barrier(group);
+    case CollectiveKind::kBroadcast:
+      return broadcast(group, spec.dtype, output, root);
+    case CollectiveKind::kAllReduce:
+      return all_reduce(group, spec, output);
+    case CollectiveKind::kReduce:
+      return reduce(group, spec, output, root);
+    case CollectiveKind::kAllGather:
+      return all_gather(group, spec.dtype, input, outputs);
+    case CollectiveKind::kGather:
+      return gather(group, spec.dtype, input, outputs, root);
+    case CollectiveKind::kScatter:
+      return scatter(group, spec.dtype, inputs, output, root);
+    case CollectiveKind::kReduceScatter:
+      return reduce_scatter(group, spec, inputs, output);
+    case CollectiveKind::kAllToAll:
+      return all_to_all(group, spec.dtype, inputs, outputs);
   }
   throw Failure(Status(Code::kInternal, "no such collective"));
 }
@@ -89,7 +100,8 @@ std::string CollectiveArgs::describe() const {
     for (const Bytes& part : outputs) call.bytes += part.size();
     if (!outputs.empty()) call.bytes -= input.size();
   }
-  if (kind == CollectiveKind::kReduceScatter || (kind == CollectiveKind::kScatter && !inputs.empty())) call.bytes -= output.size();
+  if (kind == CollectiveKind::kReduceScatter || (kind == CollectiveKind::kScatter && !inputs.empty()))
+    call.bytes -= output.size();
   return call.describe() + " #" + std::to_string(sequence);
 }
 

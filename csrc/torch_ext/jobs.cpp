@@ -16,7 +16,8 @@ std::string rank_text(int rank) { return "rank " + std::to_string(rank); }
 
 std::string Message::describe() const {
   const std::string who = peer == RecvRequest::kAnySource ? "any rank" : rank_text(peer);
-  return (sends ? "send to " : "recv from ") + who + " (" + std::to_string(bytes.size()) + " bytes, tag " + std::to_string(tag) + ")";
+  return (sends ? "send to " : "recv from ") + who + " (" + std::to_string(bytes.size()) + " bytes, tag " +
+         std::to_string(tag) + ")";
 }
 
 Task<> MessageJob::body() {
@@ -40,7 +41,8 @@ Task<> MessageJob::receive() {
 // ---- batches ----
 
 BatchJob::BatchJob(std::shared_ptr<Member> member, Nanos deadline, Parts parts)
-    : Job(std::move(member), parts.collectives.empty() ? Order::kFree : Order::kOrdered, deadline), parts_(std::move(parts)) {}
+    : Job(std::move(member), parts.collectives.empty() ? Order::kFree : Order::kOrdered, deadline),
+      parts_(std::move(parts)) {}
 
 Task<> BatchJob::body() {
   started();
@@ -48,8 +50,10 @@ Task<> BatchJob::body() {
   std::deque<SendRequest> sends;
   std::deque<RecvRequest> receives;
   for (const Message& message : parts_.messages) {
-    if (message.sends) channel.start(sends.emplace_back(channel, message.peer, uint64_t(message.tag), message.bytes));
-    else channel.start(receives.emplace_back(channel, message.peer, uint64_t(message.tag), message.bytes));
+    if (message.sends)
+      channel.start(sends.emplace_back(channel, message.peer, uint64_t(message.tag), message.bytes));
+    else
+      channel.start(receives.emplace_back(channel, message.peer, uint64_t(message.tag), message.bytes));
   }
   for (const CollectiveArgs& args : parts_.collectives) co_await args.run(group());
   for (RecvRequest& request : receives) co_await request.done();
@@ -72,7 +76,8 @@ std::string BatchJob::call() const {
 
 // ---- the handshake ----
 
-// In round k everybody hears from 2^k before it: who has heard in all rounds has heard of all (dissemination).
+// In round k everybody hears from 2^k before it: who has heard in all rounds has heard of all
+// (dissemination).
 Task<> HandshakeJob::body() {
   Channel& channel = group().channel();
   const int n = group().size(), me = group().rank();
@@ -99,7 +104,8 @@ uint64_t MonitoredBarrierJob::tag() const { return kMonitorTags + terms_.number;
 Task<> MonitoredBarrierJob::lead() {
   Channel& channel = group().channel();
   std::deque<RecvRequest> arrivals;
-  for (int rank = 1; rank < group().size(); ++rank) channel.start(arrivals.emplace_back(channel, rank, tag(), Bytes{}));
+  for (int rank = 1; rank < group().size(); ++rank)
+    channel.start(arrivals.emplace_back(channel, rank, tag(), Bytes{}));
   std::string missing;
   int count = 0;
   try {
@@ -113,10 +119,12 @@ Task<> MonitoredBarrierJob::lead() {
   }
   if (count) {
     throw Failure(Status(Code::kTimeout, "[Rank 0]: Rank" + std::string(count > 1 ? "s " : " ") + missing +
-                                             " failed to pass monitoredBarrier in " + std::to_string(terms_.timeout.count()) + " ms"));
+                                             " failed to pass monitoredBarrier in " +
+                                             std::to_string(terms_.timeout.count()) + " ms"));
   }
   std::deque<SendRequest> answers;
-  for (int rank = 1; rank < group().size(); ++rank) channel.start(answers.emplace_back(channel, rank, tag(), ConstBytes{}));
+  for (int rank = 1; rank < group().size(); ++rank)
+    channel.start(answers.emplace_back(channel, rank, tag(), ConstBytes{}));
   for (SendRequest& answer : answers) co_await answer.done();
 }
 
@@ -135,9 +143,11 @@ Task<> MonitoredBarrierJob::follow() {
     late = true;
   }
   if (!late) co_return;
-  throw Failure(Status(Code::kTimeout, "rank " + std::to_string(group().rank()) +
-                                           " successfully reached monitoredBarrier, but received no answer from rank 0 in " +
-                                           std::to_string(terms_.timeout.count()) + " ms: see rank 0 for the ranks that are missing")
+  throw Failure(Status(Code::kTimeout,
+                       "rank " + std::to_string(group().rank()) +
+                           " successfully reached monitoredBarrier, but received no answer from rank 0 in " +
+                           std::to_string(terms_.timeout.count()) +
+                           " ms: see rank 0 for the ranks that are missing")
                     .at_peer(0));
 }
 
@@ -148,14 +158,16 @@ SparseGatherJob::SparseGatherJob(std::shared_ptr<Member> member, Nanos deadline,
 
 std::string SparseGatherJob::call() const {
   return std::string("all_reduce(sum, sparse ") + name_of(input_.dtype) + ", " +
-         std::to_string(input_.indices.size() + input_.values.size()) + " bytes) #" + std::to_string(input_.sequence);
+         std::to_string(input_.indices.size() + input_.values.size()) + " bytes) #" +
+         std::to_string(input_.sequence);
 }
 
 namespace {
 std::vector<Bytes> slices(std::vector<int64_t>& all, int parts) {
   std::vector<Bytes> out;
   const size_t each = all.size() / size_t(parts);
-  for (int i = 0; i < parts; ++i) out.push_back(std::as_writable_bytes(std::span(all).subspan(size_t(i) * each, each)));
+  for (int i = 0; i < parts; ++i)
+    out.push_back(std::as_writable_bytes(std::span(all).subspan(size_t(i) * each, each)));
   return out;
 }
 }  // namespace
@@ -163,8 +175,10 @@ std::vector<Bytes> slices(std::vector<int64_t>& all, int parts) {
 void SparseGatherJob::compare_shapes(const std::vector<int64_t>& all) const {
   const size_t each = input_.shape.size();
   for (int rank = 0; rank < group().size(); ++rank) {
-    if (std::equal(input_.shape.begin(), input_.shape.end(), all.begin() + ptrdiff_t(size_t(rank) * each))) continue;
-    throw Failure(Status(Code::kMismatch, rank_text(rank) + " has a sparse tensor of another shape than rank " +
+    if (std::equal(input_.shape.begin(), input_.shape.end(), all.begin() + ptrdiff_t(size_t(rank) * each)))
+      continue;
+    throw Failure(Status(Code::kMismatch, rank_text(rank) +
+                                              " has a sparse tensor of another shape than rank " +
                                               std::to_string(group().rank()))
                       .at_peer(rank));
   }

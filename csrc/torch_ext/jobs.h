@@ -1,4 +1,5 @@
-// The jobs that are no single collective: point-to-point, batches, the first handshake, the monitored barrier, sparse all_reduce.
+// The jobs that are no single collective: point-to-point, batches, the first handshake, the monitored
+// barrier, sparse all_reduce.
 //
 // Threads, Ownership, Errors: see job.h.   Units: bytes.
 // Invariants: what a batch sends and receives is started together, before its first collective.
@@ -39,7 +40,9 @@ class BatchJob final : public Job {
   BatchJob(std::shared_ptr<Member> member, Nanos deadline, Parts parts);
   Task<> body() override;
   std::string call() const override;
-  uint64_t sequence() const override { return parts_.collectives.empty() ? 0 : parts_.collectives[0].sequence; }
+  uint64_t sequence() const override {
+    return parts_.collectives.empty() ? 0 : parts_.collectives[0].sequence;
+  }
 
  private:
   const Parts parts_;
@@ -65,7 +68,8 @@ class MonitoredBarrierJob final : public Job {
   const Terms terms_;
 };
 
-// The first thing in a new group: nobody passes before everybody has come. Messages, not a collective: users count those.
+// The first thing in a new group: nobody passes before everybody has come. Messages, not a collective: users
+// count those.
 class HandshakeJob final : public Job {
  public:
   HandshakeJob(std::shared_ptr<Member> member, Nanos deadline, uint64_t phase)

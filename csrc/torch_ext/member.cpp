@@ -37,13 +37,15 @@ std::vector<int> Member::ahead() const { return group_ ? group_->ahead() : std::
 // Counts first and looks then, while close() says so first and counts then: one of the two sees the other.
 bool Member::enter() {
   active_.fetch_add(1);
-  if (state_.load() == State::kOpen) [[likely]] return true;
+  if (state_.load() == State::kOpen) [[likely]]
+    return true;
   active_.fetch_sub(1);
   return false;
 }
 
 Status Member::why_closed() const {
-  return {Code::kClosed, "group " + name() + (aborted_.load() ? " was aborted" : " was destroyed") + " on this rank: it is shut down"};
+  return {Code::kClosed, "group " + name() + (aborted_.load() ? " was aborted" : " was destroyed") +
+                             " on this rank: it is shut down"};
 }
 
 Status Member::failed() const {

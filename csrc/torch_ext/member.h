@@ -7,9 +7,8 @@
 //   closed   the group is gone (or goes with the last operation)            -
 //
 // Threads:    any, never under the token.
-// Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group alive.
-// Errors:     enter() answers why nothing can be issued; nothing throws.
-// Units:      Nanos.
+// Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group
+// alive. Errors:     enter() answers why nothing can be issued; nothing throws. Units:      Nanos.
 // Invariants: bounded: nothing here waits longer than the time it is given.
 #pragma once
 #include <atomic>

@@ -1,9 +1,11 @@
 // DlslimeOptions: pg_options. The environment's settings, unless the caller sets others.
 //
-// Threads: a value.   Errors: the constructor throws for a bad variable; what the caller sets is checked when a group is made.
+// Threads: a value.   Errors: the constructor throws for a bad variable; what the caller sets is checked when
+// a group is made.
 #pragma once
-#include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/version.h>
+
+#include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include "torch_ext/config.h"
 

@@ -18,7 +18,7 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr microseconds kSpin{20};
+constexpr microseconds kSpin{2};
 constexpr seconds kExitPatience{2};  // for callbacks that still run when the process exits
 
 std::atomic<Process*> g_current{nullptr};
@@ -27,7 +27,8 @@ std::mutex& g_mutex = *new std::mutex;  // held while one is made and while the 
 Ladder ladder_of(const Settings& settings, int local_ranks) {
   const bool crowded = local_ranks > usable_cpus();
   const Nanos automatic = crowded ? Nanos{0} : Nanos{kSpin};
-  return {settings.spin_us ? Nanos{microseconds(*settings.spin_us)} : automatic, microseconds(settings.yield_us)};
+  return {settings.spin_us ? Nanos{microseconds(*settings.spin_us)} : automatic,
+          microseconds(settings.yield_us)};
 }
 
 PeerInfo identity(const Settings& settings) {
@@ -76,8 +77,10 @@ void Process::need_engines(const Settings& settings, const std::string& address)
       return runtime_.engine(name) ? Status() : make_engine(name, settings, address, services_, runtime_);
     });
     const std::lock_guard lock(mutex_);
-    if (made.ok()) unavailable_.erase(name);
-    else if (unavailable_.emplace(name, made.what()).second) left_out.emplace_back(name, made.what());
+    if (made.ok())
+      unavailable_.erase(name);
+    else if (unavailable_.emplace(name, made.what()).second)
+      left_out.emplace_back(name, made.what());
   }
   for (const auto& [name, why] : left_out) log_warning("engine " + name + " is left out: " + why);
 }
@@ -126,7 +129,8 @@ void Process::stop_all() {
 
 // ---- fork ----
 
-// Nothing of ours may be half done in the copy that the child gets, and the child must be able to make a process of its own.
+// Nothing of ours may be half done in the copy that the child gets, and the child must be able to make a
+// process of its own.
 void Process::before_fork() {
   g_mutex.lock();
   if (Process* process = g_current.load()) {
@@ -143,8 +147,8 @@ void Process::after_fork_in_parent() {
   g_mutex.unlock();
 }
 
-// The token stays taken: whatever forgets to ask dead() stops there instead of speaking for the parent. The descriptors go, since
-// a socket that lives on in a child hides the parent's death from its peers.
+// The token stays taken: whatever forgets to ask dead() stops there instead of speaking for the parent. The
+// descriptors go, since a socket that lives on in a child hides the parent's death from its peers.
 void Process::after_fork_in_child() {
   if (Process* process = g_current.exchange(nullptr)) {
     process->dead_.store(true);

@@ -1,5 +1,5 @@
-// Process: what one operating-system process has of us: executor, engines, threads. Made at first use; never destroyed (threads of
-// others may still use it while the process exits); in a forked child it is dead.
+// Process: what one operating-system process has of us: executor, engines, threads. Made at first use; never
+// destroyed (threads of others may still use it while the process exits); in a forked child it is dead.
 //
 //   state     what holds                                              moved on by
 //   --------  ------------------------------------------------------  ----------------------------------
@@ -32,13 +32,15 @@ class Member;
 
 class Process {
  public:
-  // The process's own; the first caller's settings decide what is decided once (identity, interface, threads).
+  // The process's own; the first caller's settings decide what is decided once (identity, interface,
+  // threads).
   static Process& current(const Settings& settings);
   static void stop_all();  // at exit, without the GIL
 
   bool dead() const { return dead_.load(std::memory_order_relaxed); }
   void check_alive() const {
-    if (dead()) [[unlikely]] refuse();
+    if (dead()) [[unlikely]]
+      refuse();
   }
 
   Executor& executor() { return executor_; }

@@ -1,10 +1,9 @@
 #include "torch_ext/rendezvous.h"
 
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
-
 #include <algorithm>
 #include <thread>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "base/log.h"
 #include "collective/group_builder.h"
@@ -20,15 +19,20 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// A store's own wait can't be interrupted, and complains aloud when it is cut short: ask again and again instead.
+// A store's own wait can't be interrupted, and complains aloud when it is cut short: ask again and again
+// instead.
 constexpr microseconds kFirstPause{200};
 constexpr microseconds kLongestPause{10'000};
 
-std::string key(const char* round, int rank) { return std::string("dlslime/") + round + "/" + std::to_string(rank); }
+std::string key(const char* round, int rank) {
+  return std::string("dlslime/") + round + "/" + std::to_string(rank);
+}
 
-// Where peers reach this host: the address that leads to the store's host. Empty: the store is a file or memory.
+// Where peers reach this host: the address that leads to the store's host. Empty: the store is a file or
+// memory.
 std::string address_towards(c10::intrusive_ptr<c10d::Store> store) {
-  if (auto* prefixed = dynamic_cast<c10d::PrefixStore*>(store.get())) store = prefixed->getUnderlyingNonPrefixStore();
+  if (auto* prefixed = dynamic_cast<c10d::PrefixStore*>(store.get()))
+    store = prefixed->getUnderlyingNonPrefixStore();
   const auto* server = dynamic_cast<c10d::TCPStore*>(store.get());
   return server ? route_to(server->getHost()) : std::string();
 }
@@ -63,12 +67,14 @@ class Rounds {
   }
 
   std::string where() const {
-    return "creating group " + in_.name + " on rank " + std::to_string(in_.rank) + " of " + std::to_string(in_.size);
+    return "creating group " + in_.name + " on rank " + std::to_string(in_.rank) + " of " +
+           std::to_string(in_.size);
   }
 
  private:
   void wait_for(const std::vector<std::string>& keys, size_t rank) {
-    for (microseconds pause = kFirstPause; !in_.store->check({keys[rank]}); pause = std::min(2 * pause, kLongestPause)) {
+    for (microseconds pause = kFirstPause; !in_.store->check({keys[rank]});
+         pause = std::min(2 * pause, kLongestPause)) {
       if (interrupted()) rethrow_interrupt();
       if (clock_.now() >= deadline_) throw_if_failed(Status(Code::kTimeout, missing(keys)), where());
       std::this_thread::sleep_for(pause);
@@ -97,7 +103,8 @@ int count_local(const std::vector<std::string>& hellos) {
   for (const std::string& hello : hellos) {
     std::map<std::string, std::string> blob;
     PeerInfo peer;
-    if (unpack(hello, &blob).ok() && PeerInfo::decode(blob["peer"], &peer).ok()) count += peer.host.starts_with(here);
+    if (unpack(hello, &blob).ok() && PeerInfo::decode(blob["peer"], &peer).ok())
+      count += peer.host.starts_with(here);
   }
   return count;
 }
@@ -117,7 +124,8 @@ void shake_hands(const std::shared_ptr<Member>& member, uint64_t phase, const Ro
     rethrow_interrupt();
   }
   const std::string more = job.elsewhere().empty() ? "" : "; " + job.elsewhere();
-  throw_if_failed(job.status().ok() ? Status() : Status(job.status().code(), job.status().what() + more), rounds.where());
+  throw_if_failed(job.status().ok() ? Status() : Status(job.status().code(), job.status().what() + more),
+                  rounds.where());
 }
 
 }  // namespace
@@ -145,7 +153,8 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
       Status status = builder->meet(hellos);
       if (status.ok()) offers = builder->offers();
       return status;
-    }), rounds.where());
+    }),
+                    rounds.where());
     const std::vector<std::string> all = rounds.exchange("offers", offers);
     throw_if_failed(executor.with_token([&] { return builder->connect(all, &group); }), rounds.where());
   } catch (...) {

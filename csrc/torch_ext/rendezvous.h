@@ -4,19 +4,18 @@
 //   hello/RANK             who it is                     all
 //   offers/RANK            how each peer may connect     all
 //
-//   Before anybody returns, everybody has attached (a handshake over the new group), has deleted its keys, and knows that of the
-//   others (a second one): whoever uses the same store again finds nothing stale.
+//   Before anybody returns, everybody has attached (a handshake over the new group), has deleted its keys,
+//   and knows that of the others (a second one): whoever uses the same store again finds nothing stale.
 //
 // Threads:    any, without the GIL; blocks in the store, never under the token.
 // Ownership:  gives the group to the caller.
-// Errors:     DistBackendError / DistNetworkError naming the ranks that have not come; an interrupt is thrown as it is.
-// Units:      milliseconds.
+// Errors:     DistBackendError / DistNetworkError naming the ranks that have not come; an interrupt is thrown
+// as it is. Units:      milliseconds.
 #pragma once
-#include <torch/csrc/distributed/c10d/Store.hpp>
-
 #include <chrono>
 #include <memory>
 #include <string>
+#include <torch/csrc/distributed/c10d/Store.hpp>
 
 #include "torch_ext/config.h"
 #include "torch_ext/member.h"

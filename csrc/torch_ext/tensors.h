@@ -1,5 +1,5 @@
-// Tensors: what torch's arguments mean to the rooms below, and whether they can be served. Everything is checked before anything
-// is posted, and every refusal says the value and the limit.
+// Tensors: what torch's arguments mean to the rooms below, and whether they can be served. Everything is
+// checked before anything is posted, and every refusal says the value and the limit.
 //
 // Threads:    pure.
 // Ownership:  the spans point into the tensors.
@@ -23,12 +23,13 @@ class Checker {
   Checker(const char* call, int rank, int size) : call_(call), rank_(rank), size_(size) {}
 
   void dense(const at::Tensor& tensor) const;
-  void one(size_t tensors, const char* what) const;        // exactly one tensor
+  void one(size_t tensors, const char* what) const;           // exactly one tensor
   void list(const Tensors& tensors, const char* what) const;  // one per rank
   void lists(const std::vector<Tensors>& lists, const char* what) const;
   void same_type(const at::Tensor& a, const at::Tensor& b) const;
   void same_size(const at::Tensor& a, const at::Tensor& b, const char* what) const;
-  void multiple(const at::Tensor& whole, const at::Tensor& part, const char* what) const;  // whole is size() times part
+  void multiple(const at::Tensor& whole, const at::Tensor& part,
+                const char* what) const;  // whole is size() times part
   void root(int64_t root, int64_t root_tensor = 0) const;
   void peer(int peer, const char* what) const;
   void tag(int tag) const;
@@ -52,6 +53,7 @@ std::vector<Bytes> slices(const at::Tensor& whole, int parts);
 std::vector<ConstBytes> const_slices(const at::Tensor& whole, int parts);
 
 // Where each rank's part of an all_to_all lies along dimension 0; no splits: equal parts.
-std::vector<Bytes> split(const Checker& check, const at::Tensor& whole, const std::vector<int64_t>& splits, const char* what);
+std::vector<Bytes> split(const Checker& check, const at::Tensor& whole, const std::vector<int64_t>& splits,
+                         const char* what);
 
 }  // namespace dlslime

@@ -17,7 +17,8 @@ constexpr milliseconds kSlice{kInterruptIntervalMs};
 
 // The base class allocates for a title; without a profiler nobody would look at it.
 const char* if_profiled(const char* title) {
-  if (!title || !at::hasCallbacks()) [[likely]] return nullptr;
+  if (!title || !at::hasCallbacks()) [[likely]]
+    return nullptr;
   return title;
 }
 
@@ -25,7 +26,9 @@ const char* if_profiled(const char* title) {
 
 DlslimeWork::DlslimeWork(std::unique_ptr<Job> job, c10d::OpType type, const char* title, Kept tensors)
     : Work(-1, type, if_profiled(title),
-           if_profiled(title) ? std::optional<Tensors>(tensors.inputs.empty() ? tensors.outputs : tensors.inputs) : std::nullopt),
+           if_profiled(title)
+               ? std::optional<Tensors>(tensors.inputs.empty() ? tensors.outputs : tensors.inputs)
+               : std::nullopt),
       job_(std::move(job)),
       inputs_(std::move(tensors.inputs)),
       outputs_(std::move(tensors.outputs)),
@@ -33,7 +36,8 @@ DlslimeWork::DlslimeWork(std::unique_ptr<Job> job, c10d::OpType type, const char
       profiled_(bool(recordFunctionEndCallback_)) {}
 
 DlslimeWork::~DlslimeWork() {
-  // In a forked child an unfinished operation belongs to the parent; undoing it would speak to the parent's peers.
+  // In a forked child an unfinished operation belongs to the parent; undoing it would speak to the parent's
+  // peers.
   if (job_ && !job_->done() && job_->member().process().dead()) (void)job_.release();
 }
 
@@ -48,7 +52,8 @@ void DlslimeWork::close(std::unique_ptr<Job> job) {
 }
 
 const Job& DlslimeWork::issued() const {
-  TORCH_CHECK(!open_, "dlslime: this operation is part of a batch that has not ended: call endCoalescing first");
+  TORCH_CHECK(!open_,
+              "dlslime: this operation is part of a batch that has not ended: call endCoalescing first");
   return *job_;
 }
 
@@ -119,13 +124,15 @@ DlslimeWork::Outcome DlslimeWork::wait_until(Nanos until) {
 
 bool DlslimeWork::wait(milliseconds timeout) {
   if (open_) return true;
-  const auto self = c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);  // settling may drop the last other reference
+  const auto self =
+      c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);  // settling may drop the last other reference
   if (!job_->done()) {
     const Nanos until = timeout.count() > 0 ? deadline_after(job_->executor().clock(), timeout) : kNever;
     const Outcome outcome = wait_until(until);
     if (outcome == Outcome::kInterrupted) rethrow_interrupt();
     if (outcome == Outcome::kLate) {
-      const std::string text = "wait() ended after " + std::to_string(timeout.count()) + " ms, the operation goes on";
+      const std::string text =
+          "wait() ended after " + std::to_string(timeout.count()) + " ms, the operation goes on";
       throw_if_failed(Status(Code::kTimeout, text), job_->describe());
     }
   }
@@ -137,7 +144,8 @@ bool DlslimeWork::wait(milliseconds timeout) {
 }
 
 void DlslimeWork::abort() {
-  if (!issued().done()) job_->executor().cancel(*job_, Status(Code::kAborted, "the operation was aborted on this rank"));
+  if (!issued().done())
+    job_->executor().cancel(*job_, Status(Code::kAborted, "the operation was aborted on this rank"));
 }
 
 // ---- what it says of itself ----
@@ -155,7 +163,8 @@ Tensors DlslimeWork::result() { return outputs_; }
 
 float DlslimeWork::getDuration() const {
   TORCH_CHECK(issued().done(), "dlslime: getDuration: the operation is not done");
-  TORCH_CHECK(job_->ended().count(), "dlslime: getDuration: call enableCollectivesTiming before the operation is issued");
+  TORCH_CHECK(job_->ended().count(),
+              "dlslime: getDuration: call enableCollectivesTiming before the operation is issued");
   return std::chrono::duration<float, std::milli>(job_->duration()).count();
 }
 
@@ -176,7 +185,8 @@ void DlslimeWork::compute_outputs() {
 }
 
 void DlslimeWork::end_profile() {
-  if (profiled_) [[unlikely]] std::call_once(ending_profile_, [this] { finish(exception()); });
+  if (profiled_) [[unlikely]]
+    std::call_once(ending_profile_, [this] { finish(exception()); });
 }
 
 void DlslimeWork::settle() noexcept {
@@ -201,7 +211,8 @@ void DlslimeWork::tell_hook() {
   using Point = std::chrono::steady_clock::time_point;
   const auto point = [](Nanos at) { return Point(std::chrono::duration_cast<Point::duration>(at)); };
   try {
-    hooks_->call(std::make_shared<c10d::WorkInfo>(opType_, job_->sequence(), point(job_->began()), point(job_->ended()),
+    hooks_->call(std::make_shared<c10d::WorkInfo>(opType_, job_->sequence(), point(job_->began()),
+                                                  point(job_->ended()),
                                                   std::chrono::duration<float>(job_->duration())));
   } catch (const std::exception& error) {
     TORCH_WARN("dlslime: a completion hook failed: ", error.what());
@@ -215,7 +226,9 @@ c10::intrusive_ptr<c10::ivalue::Future> DlslimeWork::getFuture() {
   return future(future_, c10::ListType::create(c10::TensorType::get()));
 }
 
-c10::intrusive_ptr<c10::ivalue::Future> DlslimeWork::getFutureResult() { return future(result_, c10::IntType::get()); }
+c10::intrusive_ptr<c10::ivalue::Future> DlslimeWork::getFutureResult() {
+  return future(result_, c10::IntType::get());
+}
 
 DlslimeWork::Future DlslimeWork::future(Promise& promise, c10::TypePtr type) {
   issued();
@@ -234,7 +247,7 @@ DlslimeWork::Future DlslimeWork::future(Promise& promise, c10::TypePtr type) {
 void DlslimeWork::keep(const Promise& promise) const {
   const Status& status = job_->status();
   if (promise.future->elementType()->kind() == c10::TypeKind::IntType) {
-    const auto result = status.ok()                          ? c10d::WorkResult::SUCCESS
+    const auto result = status.ok()                       ? c10d::WorkResult::SUCCESS
                         : status.code() == Code::kTimeout ? c10d::WorkResult::TIMEOUT
                                                           : c10d::WorkResult::COMM_ERROR;
     promise.future->markCompleted(c10::IValue(int64_t(result)));

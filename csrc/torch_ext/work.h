@@ -1,20 +1,23 @@
 // DlslimeWork: torch's view of one operation.
 //
-// Threads:    every method from any thread; none needs the GIL, and none may be called under the executor's token.
-// Ownership:  owns its job; keeps its tensors until settled and its outputs as long as it lives. An asynchronous one also keeps
+// Threads:    every method from any thread; none needs the GIL, and none may be called under the executor's
+// token. Ownership:  owns its job; keeps its tensors until settled and its outputs as long as it lives. An
+// asynchronous one also keeps
 //             itself until the operation is done: callers may drop theirs.
 // Errors:     wait() throws what exception() gives; texts name operation, group, rank, engine and peer.
 // Units:      milliseconds where torch has them.
-// Invariants: completes once: future, profiler's end, hook, in this order. isCompleted() is never true before the outputs are there.
+// Invariants: completes once: future, profiler's end, hook, in this order. isCompleted() is never true before
+// the outputs are there.
 #pragma once
-#include <torch/csrc/distributed/c10d/Work.hpp>
 #include <torch/version.h>
 
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <torch/csrc/distributed/c10d/Work.hpp>
 
 #include "torch_ext/job.h"
+#include "torch_ext/options.h"
 #include "torch_ext/tensors.h"
 
 namespace dlslime {
@@ -25,7 +28,8 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
     std::function<void(std::shared_ptr<c10d::WorkInfo>)> call;
     std::atomic<int> pending{0};
   };
-  using Epilogue = std::function<Tensors(const Job&)>;  // computes the outputs where bytes are not all there is to do
+  using Epilogue =
+      std::function<Tensors(const Job&)>;  // computes the outputs where bytes are not all there is to do
   struct Kept {
     Tensors inputs, outputs;
   };
@@ -39,6 +43,10 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
 
   void run();     // on this thread, from start to end; throws when interrupted, not when the operation fails
   void submit();  // in the background
+
+  void allow(std::chrono::milliseconds timeout) {
+    timeout_ = timeout;
+  }  // for people; the job's deadline is what counts
 
   // A batch has no job while it is open; waiting for it then means nothing and returns at once.
   void keep(const Tensors& inputs, const Tensors& outputs);
@@ -56,6 +64,9 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
   c10::intrusive_ptr<c10::ivalue::Future> getFutureResult() override;
   float getDuration() const override;
   uint64_t getSequencenumber() const override;
+#if DLSLIME_TORCH_AT_LEAST(2, 15)
+  std::chrono::milliseconds getTimeout() const override { return timeout_; }
+#endif
 
  private:
   using Future = c10::intrusive_ptr<c10::ivalue::Future>;
@@ -77,6 +88,7 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
   bool settled() const { return epilogue_ ? computed_.load() : job_->done(); }
 
   std::unique_ptr<Job> job_;
+  std::chrono::milliseconds timeout_{0};
   Tensors inputs_, outputs_;
   c10::intrusive_ptr<DlslimeWork> self_;  // while it runs in the background
   std::unique_ptr<Epilogue> epilogue_;

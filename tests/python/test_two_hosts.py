@@ -56,7 +56,9 @@ def start(rank: int, namespace: str, master: str, **env: str) -> subprocess.Pope
         **env,
     }
     command = ["ip", "netns", "exec", namespace, sys.executable, str(JOB)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 @pytest.mark.parametrize(("host_ids", "engine"), [(("a", "b"), "shm+tcp"), (("", ""), "shm")])

@@ -1,7 +1,7 @@
 """Tests of PyTorch's that can't apply to a backend outside its tree, each with its reason.
 
 A listed test must fail: one that passes is reported as an error (a stale entry), and so is an entry that
-names no test. Every reason says what in torch or in the test makes it impossible.
+names no test, or one that never runs here. Every reason says what in torch or in the test makes it impossible.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ LOGGED_AS_CUSTOM = "DDP logs every backend outside torch's tree as 'custom', the
 
 DLSLIME: Mapping[str, str] = {
     "test_ddp_logging_data_cpu": LOGGED_AS_CUSTOM,
-    "test_monitored_barrier_allreduce_hang": MONITORED_BARRIER,
-    "test_monitored_barrier_allreduce_hang_wait_all_ranks": MONITORED_BARRIER,
     "test_monitored_barrier_failure_order": MONITORED_BARRIER,
     "test_monitored_barrier_gloo": MONITORED_BARRIER,
     "test_monitored_barrier_gloo_rank_0_timeout": MONITORED_BARRIER,
