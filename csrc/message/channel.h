@@ -63,6 +63,7 @@ class Channel {
   void down(Endpoint& endpoint, const Status& why);
 
  private:
+  friend class Request;
   friend class SendRequest;
   friend class RecvRequest;
   struct Arrival {

@@ -77,8 +77,6 @@ void Channel::accept(RecvRequest& request, const MessageHead& head, std::span<co
   if (refuse(request, head)) return;
   if (head.kind == MessageKind::kEager) {
     if (!body.empty()) std::memcpy(request.local.data(), body.data(), body.size());
-    if (request.notify_) messenger_.forget_notify(request.notify_);
-    request.grant_.reset();
     return request.finish({});
   }
   flow(from, request.tag_).receiving.emplace(head.index, &request);
@@ -97,8 +95,6 @@ bool Channel::refuse(RecvRequest& request, const MessageHead& head) {
   const int from = request.peer_;
   const bool same_call = request.fingerprint_ == head.fingerprint || request.fingerprint_ == kNoFingerprint;
   if (same_call && head.length == request.local.size()) return false;
-  if (request.notify_) messenger_.forget_notify(request.notify_);
-  request.grant_.reset();
   MessageHead gone;
   gone.kind = MessageKind::kReceiveGone;
   gone.code = uint8_t(Code::kMismatch);
@@ -156,7 +152,6 @@ void Channel::received(RecvRequest& request, Status status) {
     request.landed_ = true;
     return;
   }
-  request.grant_.reset();
   if (status.ok() && request.fetching_) {
     MessageHead head;
     head.kind = MessageKind::kFetched;
@@ -185,8 +180,6 @@ void Channel::on_send_gone(int from, const MessageHead& head) {
   flow.receiving.erase(found);
   if (request->transferring_) peers_[from]->cancel(*request);
   request->transferring_ = false;
-  if (request->notify_) messenger_.forget_notify(request->notify_);
-  request->grant_.reset();
   request->finish(Status(Code::kPeerFailed, "rank " + std::to_string(from) + " gave up its send").at_peer(from));
 }
 

@@ -73,7 +73,6 @@ void Channel::on_fetched(int from, const MessageHead& head) {
   if (found == flow.sending.end()) return;
   SendRequest* request = found->second;
   flow.sending.erase(found);
-  request->grant_.reset();
   request->finish({});
 }
 
@@ -86,7 +85,6 @@ void Channel::on_receive_gone(int from, const MessageHead& head) {
   flow.sending.erase(found);
   if (request->transferring_) peers_[from]->cancel(*request);
   request->transferring_ = false;
-  request->grant_.reset();
   const bool mismatch = head.code == uint8_t(Code::kMismatch);
   std::string why = "rank " + std::to_string(from);
   why += mismatch ? " expects " + std::to_string(head.length) + " bytes, this rank sends " +

@@ -7,6 +7,8 @@ namespace dlslime {
 void Request::finish(Status status) {
   if (finished_) return;
   finished_ = true;
+  grant_.reset();  // from here on nobody may touch the buffer, nor may anything be told to this request
+  if (notify_) channel_.messenger_.forget_notify(std::exchange(notify_, 0));
   status_ = std::move(status);
   if (Done* waiter = std::exchange(waiter_, nullptr)) waiter->wake();
 }

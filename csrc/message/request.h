@@ -65,6 +65,7 @@ class Request : public Segment {
   bool started_ = false;
   bool transferring_ = false;  // posted to the endpoint as a segment
   Grant grant_;
+  uint64_t notify_ = 0;  // what the peer's put will notify; 0: none is expected
   bool finished_ = false;
   Done* waiter_ = nullptr;
   Status status_;
@@ -97,7 +98,6 @@ class RecvRequest final : public Request {
   bool fetching_ = false;  // by a get of ours, not the peer's put
   bool cleared_ = false;   // kClear has been sent
   bool landed_ = false;    // the put came before its announcement, which had to wait for room
-  uint64_t notify_ = 0;
   uint64_t order_ = 0;     // when it was posted
 };
 
