@@ -61,7 +61,8 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
     return env
 
 
-def run(options: argparse.Namespace, console: Console) -> list[Row]:
+def run(options: argparse.Namespace, console: Console, engines: dict[str, dict[str, str]]) -> list[Row]:
+    """Measure everything; `engines` takes what each backend really used, by world size."""
     with_mpi = not options.no_mpi and mpi.available()
     rows: list[Row] = []
     steps = sum(len(_sizes(op, options.sizes)) for op in options.ops) * len(options.worlds)
@@ -76,6 +77,8 @@ def run(options: argparse.Namespace, console: Console) -> list[Row]:
                 options.quick,
                 options.pin,
             )
+            console.print(f"{world} ranks, engines in use: {ranks.engines}")
+            engines[str(world)] = ranks.engines
             for op in options.ops:
                 sizes = _sizes(op, options.sizes)
                 for size in sizes:
@@ -95,12 +98,14 @@ def _sizes(op: str, sizes: list[int]) -> list[int]:
 def main() -> int:
     options = parse(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else 160)
-    rows = run(options, console)
+    engines: dict[str, dict[str, str]] = {}
+    rows = run(options, console, engines)
     names = [label(options.backends, index) for index in range(len(options.backends))]
     if any(row.backend == mpi.NAME for row in rows):
         names.append(mpi.NAME)
     show(rows, names, console)
-    settings = {name: str(value) for name, value in vars(options).items()} | {"cpus": os.cpu_count()}
+    settings: dict[str, object] = {name: str(value) for name, value in vars(options).items()}
+    settings |= {"cpus": os.cpu_count(), "load": os.getloadavg(), "engines": engines}
     for path in save(rows, names, options.out, settings):
         console.print(f"wrote {path}")
     if len(options.backends) < 2:

@@ -57,7 +57,7 @@ def _main(setup: Setup, conn: Connection) -> None:
         label(setup.backends, index): Place(setup.rank, setup.world, _group(name))
         for index, name in enumerate(setup.backends)
     }
-    conn.send("ready")
+    conn.send({name: _engine(place.group) for name, place in places.items()})
     while (job := conn.recv()) is not None:
         op, size = job
         conn.send(_measure(setup, places, op, size))
@@ -68,6 +68,12 @@ def _group(backend: str) -> dist.ProcessGroup:
     group = dist.new_group(backend=backend)
     assert isinstance(group, dist.ProcessGroup)
     return group
+
+
+def _engine(group: Any) -> str:
+    """What the backend says it really uses; those that don't say are their own engine."""
+    backend = group._get_backend(torch.device("cpu"))
+    return str(backend.report()["engine"]) if hasattr(backend, "report") else "its own"
 
 
 def _measure(setup: Setup, places: Mapping[str, Place], op: str, size: int) -> list[Row]:
@@ -148,8 +154,7 @@ class Ranks:
             theirs.close()
             self._connections.append(mine)
             self._processes.append(process)
-        for connection in self._connections:
-            connection.recv()
+        self.engines: dict[str, str] = [connection.recv() for connection in self._connections][0]
 
     def measure(self, op: str, size: int) -> list[Row]:
         for connection in self._connections:

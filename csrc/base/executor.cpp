@@ -250,7 +250,8 @@ void Executor::check_deadlines() {
 
 Nanos Executor::next_deadline() {
   Nanos soonest = kNever;
-  for (Operation* op = active_.front(); op; op = active_.next(*op)) soonest = std::min(soonest, op->deadline_);
+  for (Operation* op = active_.front(); op; op = active_.next(*op))
+    soonest = std::min(soonest, op->deadline_);
   return soonest;
 }
 

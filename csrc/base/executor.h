@@ -50,8 +50,9 @@ class Executor {
 
   const Clock& clock() const { return clock_; }
 
-  void submit(Operation& op);             // asynchronous: begins here if the token is free
-  bool run(Operation& op, Nanos until);   // submit and wait, on this thread from start to end in the usual case
+  void submit(Operation& op);  // asynchronous: begins here if the token is free
+  bool run(Operation& op,
+           Nanos until);  // submit and wait, on this thread from start to end in the usual case
   bool wait(Operation& op, Nanos until);  // true: done; false: `until` passed and the operation goes on
   void cancel(Operation& op, Status why);
   void poll_once();  // one pass if the token is free; never bulk work
@@ -77,13 +78,15 @@ class Executor {
   void set_ladder(Ladder ladder) { ladder_ = ladder; }
   void add(Poller& poller) { pollers_.push_back(&poller); }
   void remove(Poller& poller) { std::erase(pollers_, &poller); }
-  void fail(Scope& scope, Status why);    // sticky: fails what is active and what comes later
-  void fail_after_running(Scope& scope, Status why);  // the same, but the ordered operation that runs now may end
+  void fail(Scope& scope, Status why);  // sticky: fails what is active and what comes later
+  void fail_after_running(Scope& scope,
+                          Status why);  // the same, but the ordered operation that runs now may end
   void fail(Operation& op, Status why);
-  void retire(Scope& scope);              // its last word: nothing of it is active any more, nothing will be reported to it
-  bool pass(bool with_bulk = true);       // advances whatever can move; true: something moved
+  void retire(
+      Scope& scope);  // its last word: nothing of it is active any more, nothing will be reported to it
+  bool pass(bool with_bulk = true);  // advances whatever can move; true: something moved
   void check_deadlines();
-  Nanos next_deadline();                  // kNever: none
+  Nanos next_deadline();  // kNever: none
   bool idle() const { return active_count_.load(std::memory_order_relaxed) == 0; }
   List<Operation, ActiveTag>& active() { return active_; }
   uint64_t heap_allocations() const { return frames_.heap_allocations(); }
@@ -94,7 +97,10 @@ class Executor {
   class TokenHolder {
    public:
     explicit TokenHolder(Executor& executor) : executor_(executor) { executor_.acquire_token(); }
-    ~TokenHolder() { executor_.release_token(); executor_.kick(); }
+    ~TokenHolder() {
+      executor_.release_token();
+      executor_.kick();
+    }
     TokenHolder(const TokenHolder&) = delete;
     TokenHolder& operator=(const TokenHolder&) = delete;
 
@@ -143,7 +149,7 @@ class Executor {
   std::atomic<uint32_t> token_waiters_{0};  // threads asleep on notice_
   std::atomic<uint32_t> demands_{0};        // threads inside acquire_token(): a driver steps aside for them
   std::atomic<uint32_t> notice_{0};
-  std::atomic<int> waiters_{0};             // threads inside wait(): the progress thread steps aside
+  std::atomic<int> waiters_{0};  // threads inside wait(): the progress thread steps aside
   std::atomic<int> active_count_{0};
   std::atomic<Operation*> inbox_{nullptr};
   std::atomic<bool> asleep_{false};

@@ -36,7 +36,9 @@ class List {
 
   bool empty() const { return !end_.linked(); }
   T* front() { return empty() ? nullptr : to(end_.next_); }
-  T* next(T& item) { return at_end(static_cast<Node&>(item).next_) ? nullptr : to(static_cast<Node&>(item).next_); }
+  T* next(T& item) {
+    return at_end(static_cast<Node&>(item).next_) ? nullptr : to(static_cast<Node&>(item).next_);
+  }
   void push_back(T& item) {
     Node& node = item;
     node.unlink();

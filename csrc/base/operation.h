@@ -53,7 +53,7 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
   Operation(Scope* scope, Order order, Nanos deadline) : deadline_(deadline), scope_(scope), order_(order) {}
   virtual ~Operation() = default;
 
-  virtual Task<> body() = 0;                  // called under the token when its turn comes
+  virtual Task<> body() = 0;                 // called under the token when its turn comes
   virtual std::string describe() const = 0;  // "all_reduce #12 of group 0"
 
   bool done() const { return done_.load(std::memory_order_acquire); }

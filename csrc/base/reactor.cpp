@@ -73,7 +73,7 @@ bool Reactor::dispatch(int timeout_ms) {
   const int count = epoll_wait(epoll_.get(), events.data(), int(events.size()), timeout_ms);
   for (int i = 0; i < count; ++i) {
     auto found = entries_.find(events[i].data.fd);
-    if (found == entries_.end()) continue;  // removed by a handler before it
+    if (found == entries_.end()) continue;          // removed by a handler before it
     const Handler handler = found->second.handler;  // a handler may remove itself
     handler(events[i].events);
   }

@@ -4,18 +4,30 @@ namespace dlslime {
 
 std::string_view name_of(Code code) {
   switch (code) {
-    case Code::kOk: return "ok";
-    case Code::kInvalid: return "invalid argument";
-    case Code::kMismatch: return "mismatch between ranks";
-    case Code::kDenied: return "access denied";
-    case Code::kTimeout: return "timed out";
-    case Code::kPeerDied: return "peer died";
-    case Code::kPeerFailed: return "peer failed";
-    case Code::kLinkLost: return "connection lost";
-    case Code::kAborted: return "aborted";
-    case Code::kClosed: return "closed";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kInternal: return "internal error";
+    case Code::kOk:
+      return "ok";
+    case Code::kInvalid:
+      return "invalid argument";
+    case Code::kMismatch:
+      return "mismatch between ranks";
+    case Code::kDenied:
+      return "access denied";
+    case Code::kTimeout:
+      return "timed out";
+    case Code::kPeerDied:
+      return "peer died";
+    case Code::kPeerFailed:
+      return "peer failed";
+    case Code::kLinkLost:
+      return "connection lost";
+    case Code::kAborted:
+      return "aborted";
+    case Code::kClosed:
+      return "closed";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kInternal:
+      return "internal error";
   }
   return "unknown";
 }

@@ -43,7 +43,7 @@ class [[nodiscard]] Status {
   bool ok() const { return code_ == Code::kOk; }
   Code code() const { return code_; }
   const std::string& what() const { return what_; }
-  int peer() const { return peer_; }                      // rank in the group concerned, -1: none
+  int peer() const { return peer_; }                     // rank in the group concerned, -1: none
   const std::string& engine() const { return engine_; }  // empty: none
 
   Status&& at_peer(int rank) && { return peer_ = rank, std::move(*this); }

@@ -26,8 +26,9 @@ class Wait : public Hook<WaitTag> {
  protected:
   friend class Executor;
   virtual bool ready() = 0;
-  virtual std::string waiting_for() const { return {}; }  // added to a failure's text: "rank 2 has not arrived"
-  virtual void run() {}                                    // bulk work only
+  // Added to a failure's text: "rank 2 has not arrived".
+  virtual std::string waiting_for() const { return {}; }
+  virtual void run() {}  // bulk work only
 
   void suspend(std::coroutine_handle<> handle, Operation* operation);
   void resume_or_throw();  // the common part of await_resume

@@ -1,6 +1,5 @@
 #include "collective/call.h"
 
-
 namespace dlslime {
 namespace {
 constexpr uint64_t kMagic = 0x646C736C696D65;  // so that no call looks like kNoFingerprint
@@ -8,22 +7,31 @@ constexpr uint64_t kMagic = 0x646C736C696D65;  // so that no call looks like kNo
 
 const char* name_of(CollectiveKind kind) {
   switch (kind) {
-    case CollectiveKind::kBarrier: return "barrier";
-    case CollectiveKind::kBroadcast: return "broadcast";
-    case CollectiveKind::kAllReduce: return "all_reduce";
-    case CollectiveKind::kReduce: return "reduce";
-    case CollectiveKind::kAllGather: return "all_gather";
-    case CollectiveKind::kGather: return "gather";
-    case CollectiveKind::kScatter: return "scatter";
-    case CollectiveKind::kReduceScatter: return "reduce_scatter";
-    case CollectiveKind::kAllToAll: return "all_to_all";
+    case CollectiveKind::kBarrier:
+      return "barrier";
+    case CollectiveKind::kBroadcast:
+      return "broadcast";
+    case CollectiveKind::kAllReduce:
+      return "all_reduce";
+    case CollectiveKind::kReduce:
+      return "reduce";
+    case CollectiveKind::kAllGather:
+      return "all_gather";
+    case CollectiveKind::kGather:
+      return "gather";
+    case CollectiveKind::kScatter:
+      return "scatter";
+    case CollectiveKind::kReduceScatter:
+      return "reduce_scatter";
+    case CollectiveKind::kAllToAll:
+      return "all_to_all";
   }
   return "?";
 }
 
 Fingerprint Call::fingerprint() const {
-  const uint64_t what = uint64_t(kind) | uint64_t(dtype) << 8 | uint64_t(reduction) << 16 | uint64_t(reduces) << 24 |
-                        uint64_t(uint32_t(root)) << 32;
+  const uint64_t what = uint64_t(kind) | uint64_t(dtype) << 8 | uint64_t(reduction) << 16 |
+                        uint64_t(reduces) << 24 | uint64_t(uint32_t(root)) << 32;
   return {what, bytes, sequence, kMagic};
 }
 

@@ -12,7 +12,15 @@
 namespace dlslime {
 
 enum class CollectiveKind : uint8_t {
-  kBarrier = 1, kBroadcast, kAllReduce, kReduce, kAllGather, kGather, kScatter, kReduceScatter, kAllToAll,
+  kBarrier = 1,
+  kBroadcast,
+  kAllReduce,
+  kReduce,
+  kAllGather,
+  kGather,
+  kScatter,
+  kReduceScatter,
+  kAllToAll,
 };
 
 struct Call {

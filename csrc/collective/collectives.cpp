@@ -33,8 +33,8 @@ uint64_t total(std::span<const Span> parts) {
 void reduce_alone(const ReduceSpec& spec, Bytes out, ConstBytes in) {
   const void* source = in.data();
   if (!in.empty()) {
-    dlslime::reduce(Reduction{spec.kind, spec.dtype, 1, std::span(&spec.factor, 1)}, out.data(), std::span(&source, 1),
-                    in.size() / size_of(spec.dtype));
+    dlslime::reduce(Reduction{spec.kind, spec.dtype, 1, std::span(&spec.factor, 1)}, out.data(),
+                    std::span(&source, 1), in.size() / size_of(spec.dtype));
   }
 }
 
@@ -42,71 +42,96 @@ void reduce_alone(const ReduceSpec& spec, Bytes out, ConstBytes in) {
 
 Task<> barrier(Group& group) {
   const Call call = group.begin(call_of(CollectiveKind::kBarrier, DType::U8, 0));
-  if (LocalGroup* local = group.local()) co_await local::barrier(*local, call);
-  else if (group.size() > 1) co_await wire::barrier(group, call);
+  if (LocalGroup* local = group.local())
+    co_await local::barrier(*local, call);
+  else if (group.size() > 1)
+    co_await wire::barrier(group, call);
   group.end();
 }
 
 Task<> broadcast(Group& group, DType dtype, Bytes data, int root) {
   const Call call = group.begin(call_of(CollectiveKind::kBroadcast, dtype, data.size(), root));
-  if (LocalGroup* local = group.local()) co_await local::broadcast(*local, call, data);
-  else if (group.size() > 1) co_await wire::broadcast(group, call, data);
+  if (LocalGroup* local = group.local())
+    co_await local::broadcast(*local, call, data);
+  else if (group.size() > 1)
+    co_await wire::broadcast(group, call, data);
   group.end();
 }
 
 Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data) {
   const Call call = group.begin(call_of(CollectiveKind::kAllReduce, spec, data.size()));
-  if (LocalGroup* local = group.local()) co_await local::all_reduce(*local, call, spec, data);
-  else if (group.size() > 1) co_await wire::all_reduce(group, call, spec, data);
-  else reduce_alone(spec, data, data);
+  if (LocalGroup* local = group.local())
+    co_await local::all_reduce(*local, call, spec, data);
+  else if (group.size() > 1)
+    co_await wire::all_reduce(group, call, spec, data);
+  else
+    reduce_alone(spec, data, data);
   group.end();
 }
 
 Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root) {
   const Call call = group.begin(call_of(CollectiveKind::kReduce, spec, data.size(), root));
-  if (LocalGroup* local = group.local()) co_await local::reduce(*local, call, spec, data);
-  else if (group.size() > 1) co_await wire::reduce(group, call, spec, data);
-  else reduce_alone(spec, data, data);
+  if (LocalGroup* local = group.local())
+    co_await local::reduce(*local, call, spec, data);
+  else if (group.size() > 1)
+    co_await wire::reduce(group, call, spec, data);
+  else
+    reduce_alone(spec, data, data);
   group.end();
 }
 
 Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out) {
   const Call call = group.begin(call_of(CollectiveKind::kAllGather, dtype, total(out)));
-  if (LocalGroup* local = group.local()) co_await local::all_gather(*local, call, in, out);
-  else if (group.size() > 1) co_await wire::all_gather(group, call, in, out);
-  else copy(out[0], in);
+  if (LocalGroup* local = group.local())
+    co_await local::all_gather(*local, call, in, out);
+  else if (group.size() > 1)
+    co_await wire::all_gather(group, call, in, out);
+  else
+    copy(out[0], in);
   group.end();
 }
 
 Task<> gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out, int root) {
   const Call call = group.begin(call_of(CollectiveKind::kGather, dtype, in.size(), root));
-  if (LocalGroup* local = group.local()) co_await local::gather(*local, call, in, out);
-  else if (group.size() > 1) co_await wire::gather(group, call, in, out);
-  else copy(out[0], in);
+  if (LocalGroup* local = group.local())
+    co_await local::gather(*local, call, in, out);
+  else if (group.size() > 1)
+    co_await wire::gather(group, call, in, out);
+  else
+    copy(out[0], in);
   group.end();
 }
 
 Task<> scatter(Group& group, DType dtype, std::span<const ConstBytes> in, Bytes out, int root) {
   const Call call = group.begin(call_of(CollectiveKind::kScatter, dtype, out.size(), root));
-  if (LocalGroup* local = group.local()) co_await local::scatter(*local, call, in, out);
-  else if (group.size() > 1) co_await wire::scatter(group, call, in, out);
-  else copy(out, in[0]);
+  if (LocalGroup* local = group.local())
+    co_await local::scatter(*local, call, in, out);
+  else if (group.size() > 1)
+    co_await wire::scatter(group, call, in, out);
+  else
+    copy(out, in[0]);
   group.end();
 }
 
 Task<> reduce_scatter(Group& group, ReduceSpec spec, std::span<const ConstBytes> in, Bytes out) {
   const Call call = group.begin(call_of(CollectiveKind::kReduceScatter, spec, total(in)));
-  if (LocalGroup* local = group.local()) co_await local::reduce_scatter(*local, call, spec, in, out);
-  else if (group.size() > 1) co_await wire::reduce_scatter(group, call, spec, in, out);
-  else reduce_alone(spec, out, in[0]);
+  if (LocalGroup* local = group.local())
+    co_await local::reduce_scatter(*local, call, spec, in, out);
+  else if (group.size() > 1)
+    co_await wire::reduce_scatter(group, call, spec, in, out);
+  else
+    reduce_alone(spec, out, in[0]);
   group.end();
 }
 
 Task<> all_to_all(Group& group, DType dtype, std::span<const ConstBytes> in, std::span<const Bytes> out) {
   const Call call = group.begin(call_of(CollectiveKind::kAllToAll, dtype, 0));
-  if (LocalGroup* local = group.local()) co_await local::all_to_all(*local, call, in, out);
-  else if (group.size() > 1) co_await wire::all_to_all(group, call, in, out);
-  else copy(out[0], in[0]);
+  if (LocalGroup* local = group.local())
+    co_await local::all_to_all(*local, call, in, out);
+  else if (group.size() > 1)
+    co_await wire::all_to_all(group, call, in, out);
+  else
+    copy(out[0], in[0]);
   group.end();
 }
 

@@ -28,7 +28,8 @@ const Call& Group::begin(Call call) {
   current_ = call;
   for (int rank = 0; rank < size(); ++rank) {
     if (call.sequence <= left_after_[rank]) continue;
-    throw Failure(Status(Code::kClosed, "rank " + std::to_string(rank) + " has left the group").at_peer(rank));
+    throw Failure(
+        Status(Code::kClosed, "rank " + std::to_string(rank) + " has left the group").at_peer(rank));
   }
   return current_;
 }
@@ -38,7 +39,8 @@ void Group::fail(Status why) {
   if (!first && !spared_) return;
   spared_ = false;
   executor_.fail(*this, why);
-#if DLSLIME_PLANT_BUG == 3  // the simulator must notice: a failure that is not passed on leaves the others to their deadlines
+#if DLSLIME_PLANT_BUG == \
+    3  // the simulator must notice: a failure that is not passed on leaves the others to their deadlines
   return;
 #endif
   if (first && !left_) channel_.tell_failure(why, finished_ + 1);
@@ -84,7 +86,8 @@ std::vector<int> Group::ahead() const {
 
 std::string Group::missing() const {
   std::string text;
-  for (int rank : channel_.unexpected_from()) text += (text.empty() ? "rank " : ", rank ") + std::to_string(rank);
+  for (int rank : channel_.unexpected_from())
+    text += (text.empty() ? "rank " : ", rank ") + std::to_string(rank);
   return text;
 }
 

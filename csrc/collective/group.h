@@ -69,7 +69,8 @@ class Group final : public Scope, public ChannelListener {
   void fail(Status why);  // and tell the others
   void leave();           // an orderly end: what is still active fails, the others are told
   bool flushed() const { return channel_.flushed(); }
-  std::vector<int> ahead() const;  // who waits in a collective that this rank has not begun, as far as is known
+  std::vector<int> ahead()
+      const;                    // who waits in a collective that this rank has not begun, as far as is known
   std::string missing() const;  // who is in another collective than we are, as far as is known
 
   void peer_failed(int rank, const Status& why, uint64_t since) override;

@@ -60,13 +60,16 @@ Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
     Status status = unpack(hellos[size_t(rank)], &blob);
     if (status.ok()) status = PeerInfo::decode(blob["peer"], &peers_[size_t(rank)]);
     if (!status.ok()) return status.during("reading what rank " + std::to_string(rank) + " published");
-    if (rank == 0 && blob["nonce"].size() == sizeof context_) std::memcpy(&context_, blob["nonce"].data(), sizeof context_);
+    if (rank == 0 && blob["nonce"].size() == sizeof context_)
+      std::memcpy(&context_, blob["nonce"].data(), sizeof context_);
     if (rank == spec_.rank) continue;
     for (Engine* engine : allowed()) {
       const Status can = engine->reach(peers_[size_t(rank)]);
       const std::string name(engine->name());
-      if (can.ok()) reach_[size_t(rank)] += (reach_[size_t(rank)].empty() ? "" : ",") + name;
-      else reasons_[size_t(rank)] += (reasons_[size_t(rank)].empty() ? "" : "; ") + name + ": " + can.what();
+      if (can.ok())
+        reach_[size_t(rank)] += (reach_[size_t(rank)].empty() ? "" : ",") + name;
+      else
+        reasons_[size_t(rank)] += (reasons_[size_t(rank)].empty() ? "" : "; ") + name + ": " + can.what();
     }
   }
   messenger_.expect(context_);
@@ -76,7 +79,8 @@ Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
 // The engine by which this rank reaches everybody and could share memory with them.
 Engine* GroupBuilder::pages_candidate() const {
   for (Engine* engine : allowed()) {
-    if (!engine->capabilities().shared_pages || spec_.size < 2 || spec_.size > LocalGroup::kMaxRanks) continue;
+    if (!engine->capabilities().shared_pages || spec_.size < 2 || spec_.size > LocalGroup::kMaxRanks)
+      continue;
     bool all = true;
     for (int rank = 0; rank < spec_.size; ++rank) {
       const auto names = split(reach_[size_t(rank)]);
@@ -126,8 +130,8 @@ Status GroupBuilder::choose(const std::vector<Blob>& offers) {
       if (name.empty()) {
         const std::string there = get(offers[size_t(low)], "why." + std::to_string(high));
         const std::string back = get(offers[size_t(high)], "why." + std::to_string(low));
-        return {Code::kUnavailable, "no engine connects rank " + std::to_string(low) + " and rank " + std::to_string(high) + " (" +
-                                        there + " | " + back + ")"};
+        return {Code::kUnavailable, "no engine connects rank " + std::to_string(low) + " and rank " +
+                                        std::to_string(high) + " (" + there + " | " + back + ")"};
       }
       if (low == spec_.rank) chosen_[size_t(high)] = name;
       if (high == spec_.rank) chosen_[size_t(low)] = name;
@@ -147,7 +151,8 @@ Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
                          offers[size_t(rank)].contains("have." + here + "." + name);
   auto endpoint = both_have ? runtime_.connection(peer.id, name) : nullptr;
   if (!endpoint) {
-    auto fresh = runtime_.engine(name)->connect(peer, get(offers[size_t(rank)], "offer." + here + "." + name), messenger_);
+    auto fresh = runtime_.engine(name)->connect(peer, get(offers[size_t(rank)], "offer." + here + "." + name),
+                                                messenger_);
     if (!fresh) return {Code::kUnavailable, "engine " + name + " can't connect to rank " + there};
     Messenger* messenger = &messenger_;
     endpoint = std::shared_ptr<Endpoint>(fresh.release(), [messenger](Endpoint* gone) {
@@ -163,7 +168,8 @@ Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
 Status GroupBuilder::attach_pages(const std::vector<Blob>& offers) {
   for (int rank = 0; pages_ && rank < spec_.size; ++rank) {
     if (rank == spec_.rank) continue;
-    const Status status = pages_->attach(rank, peers_[size_t(rank)], get(offers[size_t(rank)], "pages." + pages_engine_));
+    const Status status =
+        pages_->attach(rank, peers_[size_t(rank)], get(offers[size_t(rank)], "pages." + pages_engine_));
     if (!status.ok()) return status.during("sharing memory with rank " + std::to_string(rank));
   }
   return {};
@@ -192,9 +198,9 @@ Status GroupBuilder::connect(const std::vector<std::string>& blobs, std::unique_
     if (Status status = connect_peer(rank, offers); !status.ok()) return status;
   }
   if (Status status = attach_pages(offers); !status.ok()) return status;
-  *group = std::make_unique<Group>(
-      runtime_.executor(), messenger_,
-      Group::Parts{spec_.name, spec_.rank, spec_.size, context_, endpoints_, std::move(pages_), engines_text(), spec_.plan});
+  *group = std::make_unique<Group>(runtime_.executor(), messenger_,
+                                   Group::Parts{spec_.name, spec_.rank, spec_.size, context_, endpoints_,
+                                                std::move(pages_), engines_text(), spec_.plan});
   messenger_.release(context_);
   for (int rank = 0; rank < spec_.size; ++rank) {  // who died while we were busy has told nobody
     const auto& endpoint = endpoints_[size_t(rank)];

@@ -25,7 +25,7 @@
 namespace dlslime {
 
 struct Capabilities {
-  size_t max_message = 0;     // bytes in one message
+  size_t max_message = 0;  // bytes in one message
   bool shared_pages = false;
 };
 
@@ -79,11 +79,12 @@ class Engine : public Poller {
  public:
   virtual std::string_view name() const = 0;
   virtual const Capabilities& capabilities() const = 0;
-  virtual std::string address() const = 0;             // this process's blob in its PeerInfo
-  virtual Status reach(const PeerInfo& peer) = 0;      // ok, or the reason why not
+  virtual std::string address() const = 0;              // this process's blob in its PeerInfo
+  virtual Status reach(const PeerInfo& peer) = 0;       // ok, or the reason why not
   virtual std::string offer(const PeerInfo& peer) = 0;  // what that one peer needs in order to connect
-  virtual void withdraw(const PeerInfo&) {}              // the offer was not needed: forget what was made for it
-  virtual std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer, EndpointHandler& handler) = 0;
+  virtual void withdraw(const PeerInfo&) {}  // the offer was not needed: forget what was made for it
+  virtual std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
+                                            EndpointHandler& handler) = 0;
   // Only with capabilities().shared_pages.
   virtual std::unique_ptr<SharedPages> share(const SharedPages::Layout& layout) = 0;
 };

@@ -36,7 +36,9 @@ bool decode_as(std::string_view bytes, T* out) {
 
 }  // namespace
 
-std::string PeerInfo::encode() const { return encode_as(Wire(kName, kVersion, id, secret, pid, host, addresses)); }
+std::string PeerInfo::encode() const {
+  return encode_as(Wire(kName, kVersion, id, secret, pid, host, addresses));
+}
 
 Status PeerInfo::decode(std::string_view bytes, PeerInfo* out) {
   // The version is read first: a later one may have more fields.
@@ -49,8 +51,9 @@ Status PeerInfo::decode(std::string_view bytes, PeerInfo* out) {
     }
     const int version = object.via.array.ptr[1].as<int>();
     if (version != kVersion) {
-      return {Code::kMismatch, "a peer speaks wire version " + std::to_string(version) + ", this process speaks " +
-                                   std::to_string(kVersion) + ": install the same dlslime_torch on all ranks"};
+      return {Code::kMismatch, "a peer speaks wire version " + std::to_string(version) +
+                                   ", this process speaks " + std::to_string(kVersion) +
+                                   ": install the same dlslime_torch on all ranks"};
     }
     Wire wire;
     object.convert(wire);

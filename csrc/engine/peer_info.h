@@ -13,10 +13,10 @@ namespace dlslime {
 struct PeerInfo {
   static constexpr int kVersion = 1;  // of this document and of everything spoken between processes
 
-  std::string id;       // 32 hex digits, new for every Runtime: names an incarnation, not a machine
-  std::string secret;   // 32 bytes; whoever can read the store may connect
+  std::string id;      // 32 hex digits, new for every Runtime: names an incarnation, not a machine
+  std::string secret;  // 32 bytes; whoever can read the store may connect
   int pid = 0;
-  std::string host;     // boot id, or the `host_id` option beside it
+  std::string host;                              // boot id, or the `host_id` option beside it
   std::map<std::string, std::string> addresses;  // engine name -> that engine's own blob
 
   std::string encode() const;

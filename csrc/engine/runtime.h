@@ -32,7 +32,8 @@ class Runtime {
 
   // The live connection to a process, or null.
   std::shared_ptr<Endpoint> connection(const std::string& peer_id, const std::string& engine) const;
-  void remember(const std::string& peer_id, const std::string& engine, const std::shared_ptr<Endpoint>& endpoint) {
+  void remember(const std::string& peer_id, const std::string& engine,
+                const std::shared_ptr<Endpoint>& endpoint) {
     connections_[{peer_id, engine}] = endpoint;
   }
 

@@ -47,7 +47,9 @@ class SharedPages {
   virtual std::string offer() const = 0;
   virtual Status attach(int rank, const PeerInfo& peer, std::string_view offer) = 0;
 
-  uint64_t read(int owner, size_t line) const { return words_[owner][line].word.load(std::memory_order_acquire); }
+  uint64_t read(int owner, size_t line) const {
+    return words_[owner][line].word.load(std::memory_order_acquire);
+  }
   virtual void publish(size_t line, uint64_t value) = 0;
   std::span<std::byte> payload(int owner, size_t line) const { return lines_[owner][line].payload; }
   std::span<std::byte> data(int owner) const { return {data_[owner], layout_.data_bytes}; }
@@ -61,8 +63,8 @@ class SharedPages {
       : layout_(layout), words_(layout.size), lines_(layout.size), data_(layout.size) {}
 
   Layout layout_;
-  std::vector<Line*> words_;      // where this process reads each owner's words
-  std::vector<Line*> lines_;      // where the payload lies
+  std::vector<Line*> words_;  // where this process reads each owner's words
+  std::vector<Line*> lines_;  // where the payload lies
   std::vector<std::byte*> data_;
 };
 

@@ -11,8 +11,13 @@ using stream::FrameType;
 
 StreamEndpoint::StreamEndpoint(std::string_view engine, std::unique_ptr<BytePipe> pipe, RegionTable& regions,
                                EndpointHandler& handler)
-    : engine_(engine), pipe_(std::move(pipe)), regions_(regions), handler_(handler), writer_(*pipe_),
-      in_memory_(std::make_unique_for_overwrite<std::byte[]>(stream::kInBuffer)), in_(in_memory_.get(), stream::kInBuffer) {}
+    : engine_(engine),
+      pipe_(std::move(pipe)),
+      regions_(regions),
+      handler_(handler),
+      writer_(*pipe_),
+      in_memory_(std::make_unique_for_overwrite<std::byte[]>(stream::kInBuffer)),
+      in_(in_memory_.get(), stream::kInBuffer) {}
 
 StreamEndpoint::~StreamEndpoint() = default;
 
@@ -121,8 +126,9 @@ bool StreamEndpoint::read_some() {
     size_t got = 0;
     if (sink_.remaining && in_begin_ == in_end_) {
       revalidate_sink();
-      const std::span<std::byte> into = sink_.at ? std::span(sink_.at, std::min(sink_.remaining, budget))
-                                                 : std::span(in_).first(std::min(sink_.remaining, in_.size()));
+      const std::span<std::byte> into = sink_.at
+                                            ? std::span(sink_.at, std::min(sink_.remaining, budget))
+                                            : std::span(in_).first(std::min(sink_.remaining, in_.size()));
       got = pipe_->read(into);
       payload_arrived(got);
     } else {
@@ -136,7 +142,8 @@ bool StreamEndpoint::read_some() {
       got = pipe_->read(std::span(in_).subspan(in_end_, after_payload_ ? std::min<size_t>(room, 512) : room));
       in_end_ += got;
       after_payload_ = false;
-      if (got && !parse() && state_.ok()) fail(Status(Code::kLinkLost, "the peer sent what is no dlslime frame"));
+      if (got && !parse() && state_.ok())
+        fail(Status(Code::kLinkLost, "the peer sent what is no dlslime frame"));
     }
     if (got == 0) break;
     any = true;
@@ -147,7 +154,8 @@ bool StreamEndpoint::read_some() {
 
 void StreamEndpoint::revalidate_sink() {
   if (!sink_.at) return;
-  const bool stands = sink_.type == FrameType::kPut ? regions_.valid(sink_.region) : gets_.contains(sink_.request);
+  const bool stands =
+      sink_.type == FrameType::kPut ? regions_.valid(sink_.region) : gets_.contains(sink_.request);
   if (!stands) sink_.at = nullptr;
 }
 
@@ -161,7 +169,8 @@ void StreamEndpoint::payload_arrived(size_t bytes) {
     const bool landed = sink.at != nullptr;
     if (landed && !sink.last) return;
     if (landed && sink.notify) handler_.landed(*this, sink.notify);
-    writer_.control(FrameType::kPutDone, stream::DoneHead{sink.request, uint64_t(landed ? Code::kOk : Code::kDenied)});
+    writer_.control(FrameType::kPutDone,
+                    stream::DoneHead{sink.request, uint64_t(landed ? Code::kOk : Code::kDenied)});
   } else if (const auto found = gets_.find(sink.request); found != gets_.end() && sink.last) {
     complete(*found->second, {});
   }
@@ -265,7 +274,9 @@ void StreamEndpoint::on_done(std::unordered_map<uint64_t, Segment*>& waiting, co
   Segment& segment = *found->second;
   writer_.cancel(segment);  // refused early: what is left of it need not be sent
   const bool ok = done.code == uint64_t(Code::kOk);
-  complete(segment, ok ? Status() : Status(Code::kDenied, "the peer refused access to region " + std::to_string(segment.remote.id)));
+  complete(segment, ok ? Status()
+                       : Status(Code::kDenied,
+                                "the peer refused access to region " + std::to_string(segment.remote.id)));
 }
 
 }  // namespace dlslime

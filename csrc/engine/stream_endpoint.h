@@ -19,7 +19,8 @@ namespace dlslime {
 
 class StreamEndpoint : public Endpoint {
  public:
-  StreamEndpoint(std::string_view engine, std::unique_ptr<BytePipe> pipe, RegionTable& regions, EndpointHandler& handler);
+  StreamEndpoint(std::string_view engine, std::unique_ptr<BytePipe> pipe, RegionTable& regions,
+                 EndpointHandler& handler);
   ~StreamEndpoint() override;
 
   bool post(std::span<const std::byte> head, std::span<const std::byte> body) override;
@@ -30,9 +31,11 @@ class StreamEndpoint : public Endpoint {
   const Status& state() const override { return state_; }
   std::string_view engine() const override { return engine_; }
 
-  bool poll();              // moves what can move both ways
-  void fail(Status why);    // goes down; completions and down() follow at the next poll
-  bool pending() const { return !completed_.empty() || refused_ || (!state_.ok() && !reported_down_); }  // poll() without news
+  bool poll();            // moves what can move both ways
+  void fail(Status why);  // goes down; completions and down() follow at the next poll
+  bool pending() const {
+    return !completed_.empty() || refused_ || (!state_.ok() && !reported_down_);
+  }  // poll() without news
 
  protected:
   BytePipe& pipe() { return *pipe_; }

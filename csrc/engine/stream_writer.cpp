@@ -49,8 +49,10 @@ bool StreamWriter::next_served(const RegionTable& regions) {
     served_.pop_front();
     return false;
   }
-  const auto part = served.memory.subspan(served.moved, std::min(served.memory.size() - served.moved, stream::kServedPayload));
-  frame_.owned.assign(part.begin(), part.end());  // a copy: the region may be revoked while the frame is on its way
+  const auto part = served.memory.subspan(
+      served.moved, std::min(served.memory.size() - served.moved, stream::kServedPayload));
+  frame_.owned.assign(part.begin(),
+                      part.end());  // a copy: the region may be revoked while the frame is on its way
   const bool last = served.moved + part.size() == served.memory.size();
   begin_frame(FrameHead{FrameType::kGetData, uint8_t(last), 0, uint32_t(part.size())},
               stream::DataHead{served.request, served.moved}, frame_.owned);
@@ -79,8 +81,10 @@ size_t StreamWriter::write_once() {
 #if DLSLIME_PLANT_BUG == 2  // the simulator must notice: a message slips into the middle of a payload frame
   add_out(), add_frame();
 #else
-  if (frame_.begun) add_frame(), add_out();
-  else add_out(), add_frame();
+  if (frame_.begun)
+    add_frame(), add_out();
+  else
+    add_out(), add_frame();
 #endif
   return count ? pipe_.write(std::span(parts.data(), count)) : 0;
 }
@@ -103,8 +107,10 @@ void StreamWriter::consume(size_t bytes) {
 #if DLSLIME_PLANT_BUG == 2
   take_out(), take_frame();
 #else
-  if (frame_.begun) take_frame(), take_out();
-  else take_out(), take_frame();
+  if (frame_.begun)
+    take_frame(), take_out();
+  else
+    take_out(), take_frame();
 #endif
 }
 

@@ -18,7 +18,9 @@ class StreamWriter {
   explicit StreamWriter(BytePipe& pipe) : pipe_(pipe) {}
 
   bool has_room() const { return out_.size() - out_begin_ < stream::kMaxQueued; }
-  bool empty() const { return out_begin_ == out_.size() && !frame_.active && puts_.empty() && served_.empty(); }
+  bool empty() const {
+    return out_begin_ == out_.size() && !frame_.active && puts_.empty() && served_.empty();
+  }
 
   void message(std::span<const std::byte> head, std::span<const std::byte> body);
   template <class Head>

@@ -11,9 +11,10 @@ namespace dlslime {
 namespace {
 
 Status denied(const RegionTable::Access& access, const std::string& why) {
-  return {Code::kDenied, std::string(access.right == Rights::kRead ? "get" : "put") + " of " + std::to_string(access.length) +
-                             " bytes at offset " + std::to_string(access.offset) + " of region " +
-                             std::to_string(access.id) + ": " + why};
+  return {Code::kDenied, std::string(access.right == Rights::kRead ? "get" : "put") + " of " +
+                             std::to_string(access.length) + " bytes at offset " +
+                             std::to_string(access.offset) + " of region " + std::to_string(access.id) +
+                             ": " + why};
 }
 
 }  // namespace
@@ -37,7 +38,8 @@ RemoteRegion RegionTable::add(std::span<std::byte> memory, Rights rights) {
   uint64_t id = next_++;
   if (!live_.empty()) {
     // An id whose slot is taken by an older region that lives on would not be shown: take the next.
-    for (size_t tries = 0; tries < kLiveSlots && live_[slot_of(id)].load(std::memory_order_relaxed); ++tries) id = next_++;
+    for (size_t tries = 0; tries < kLiveSlots && live_[slot_of(id)].load(std::memory_order_relaxed); ++tries)
+      id = next_++;
   }
   RemoteRegion region;
   region.id = id;

@@ -4,7 +4,8 @@
 
 namespace dlslime {
 
-Channel::Channel(Messenger& messenger, ChannelListener& listener, uint64_t context, int rank, std::vector<Endpoint*> peers)
+Channel::Channel(Messenger& messenger, ChannelListener& listener, uint64_t context, int rank,
+                 std::vector<Endpoint*> peers)
     : messenger_(messenger),
       listener_(listener),
       context_(context),
@@ -31,26 +32,35 @@ void Channel::message(Endpoint& from, const MessageHead& head, std::span<const s
     case MessageKind::kEager:
       if (body.size() != head.length) return;
       return arrive(source, head, body);
-    case MessageKind::kReady: return arrive(source, head, {});
-    case MessageKind::kClear: return on_clear(source, head);
-    case MessageKind::kFetched: return on_fetched(source, head);
-    case MessageKind::kSendGone: return on_send_gone(source, head);
-    case MessageKind::kReceiveGone: return on_receive_gone(source, head);
+    case MessageKind::kReady:
+      return arrive(source, head, {});
+    case MessageKind::kClear:
+      return on_clear(source, head);
+    case MessageKind::kFetched:
+      return on_fetched(source, head);
+    case MessageKind::kSendGone:
+      return on_send_gone(source, head);
+    case MessageKind::kReceiveGone:
+      return on_receive_gone(source, head);
     case MessageKind::kCredit:
       eager_sent_[source] -= std::min(eager_sent_[source], head.length);
       return;
     case MessageKind::kFail: {
       const std::string text(reinterpret_cast<const char*>(body.data()), body.size());
       const Code code = head.code <= uint8_t(Code::kInternal) ? Code(head.code) : Code::kPeerFailed;
-      return listener_.peer_failed(source, Status(code, "rank " + std::to_string(source) + " reported: " + text).at_peer(source), head.index);
+      return listener_.peer_failed(
+          source, Status(code, "rank " + std::to_string(source) + " reported: " + text).at_peer(source),
+          head.index);
     }
-    case MessageKind::kBye: return on_bye(source, head.length);
+    case MessageKind::kBye:
+      return on_bye(source, head.length);
   }
 }
 
 Status Channel::usable_peer(int rank) const {
   const std::string who = "rank " + std::to_string(rank);
-  if (rank < 0 || rank >= size()) return Status(Code::kInvalid, who + " is not in the group of " + std::to_string(size()));
+  if (rank < 0 || rank >= size())
+    return Status(Code::kInvalid, who + " is not in the group of " + std::to_string(size()));
   if (!peers_[rank]) return Status(Code::kInvalid, who + " is this rank itself");
   if (left_[rank]) return Status(Code::kClosed, who + " has left the group").at_peer(rank);
   return {};
@@ -75,7 +85,8 @@ void Channel::down(Endpoint& endpoint, const Status& why) {
   for (int rank = 0; rank < size(); ++rank) {
     if (peers_[rank] != &endpoint || left_[rank]) continue;
     const std::string who = "rank " + std::to_string(rank);
-    listener_.peer_failed(rank, Status(why.code(), who + ": " + why.what()).at_peer(rank).via(why.engine()), 0);
+    listener_.peer_failed(rank, Status(why.code(), who + ": " + why.what()).at_peer(rank).via(why.engine()),
+                          0);
   }
 }
 

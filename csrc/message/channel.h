@@ -29,13 +29,15 @@ class ChannelListener {
   virtual ~ChannelListener() = default;
   // Dead or unreachable (since is 0), or it said that the group failed in its `since`-th collective.
   virtual void peer_failed(int rank, const Status& why, uint64_t since) = 0;
-  virtual void peer_left(int rank, uint64_t finished) = 0;        // an orderly end after so many operations
-  virtual Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) = 0;  // words the error
+  virtual void peer_left(int rank, uint64_t finished) = 0;  // an orderly end after so many operations
+  virtual Status mismatch(int rank, const Fingerprint& theirs,
+                          const Fingerprint& mine) = 0;  // words the error
 };
 
 class Channel {
  public:
-  Channel(Messenger& messenger, ChannelListener& listener, uint64_t context, int rank, std::vector<Endpoint*> peers);
+  Channel(Messenger& messenger, ChannelListener& listener, uint64_t context, int rank,
+          std::vector<Endpoint*> peers);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -85,7 +87,9 @@ class Channel {
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {
-    size_t operator()(const Key& key) const { return (key.tag * 0x9E3779B97F4A7C15u) ^ (size_t(key.peer) << 32); }
+    size_t operator()(const Key& key) const {
+      return (key.tag * 0x9E3779B97F4A7C15u) ^ (size_t(key.peer) << 32);
+    }
   };
 
   Flow& flow(int peer, uint64_t tag) { return flows_[Key{peer, tag}]; }

@@ -57,7 +57,8 @@ void Channel::arrive(int from, const MessageHead& head, std::span<const std::byt
 RecvRequest* Channel::match(int from, const MessageHead& head) {
   Flow& flow = this->flow(from, head.tag);
   RecvRequest* directed = flow.posted.empty() ? nullptr : flow.posted.front();
-  const auto any = std::ranges::find_if(any_source_, [&](RecvRequest* request) { return request->tag_ == head.tag; });
+  const auto any =
+      std::ranges::find_if(any_source_, [&](RecvRequest* request) { return request->tag_ == head.tag; });
   if (any != any_source_.end() && (!directed || (*any)->order_ < directed->order_)) {
     RecvRequest* request = *any;
     any_source_.erase(any);
@@ -105,8 +106,9 @@ bool Channel::refuse(RecvRequest& request, const MessageHead& head) {
   if (!same_call) {
     request.finish(listener_.mismatch(from, head.fingerprint, request.fingerprint_));
   } else {
-    request.finish(Status(Code::kMismatch, "rank " + std::to_string(from) + " sends " + std::to_string(head.length) +
-                                               " bytes, this rank expects " + std::to_string(request.local.size()))
+    request.finish(Status(Code::kMismatch, "rank " + std::to_string(from) + " sends " +
+                                               std::to_string(head.length) + " bytes, this rank expects " +
+                                               std::to_string(request.local.size()))
                        .at_peer(from));
   }
   return true;
@@ -180,7 +182,8 @@ void Channel::on_send_gone(int from, const MessageHead& head) {
   flow.receiving.erase(found);
   if (request->transferring_) peers_[from]->cancel(*request);
   request->transferring_ = false;
-  request->finish(Status(Code::kPeerFailed, "rank " + std::to_string(from) + " gave up its send").at_peer(from));
+  request->finish(
+      Status(Code::kPeerFailed, "rank " + std::to_string(from) + " gave up its send").at_peer(from));
 }
 
 void Channel::cancel(RecvRequest& request) {
@@ -193,7 +196,8 @@ void Channel::cancel(RecvRequest& request) {
   if (request.transferring_) peers_[from]->cancel(request);
   if (request.notify_) messenger_.forget_notify(request.notify_);
   request.grant_.reset();
-  if ((matched || request.cleared_) && !silent(request.tag_) && !left_[from] && peers_[from]->state().ok()) send_receive_gone(request);
+  if ((matched || request.cleared_) && !silent(request.tag_) && !left_[from] && peers_[from]->state().ok())
+    send_receive_gone(request);
 }
 
 }  // namespace dlslime

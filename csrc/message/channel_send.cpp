@@ -11,7 +11,8 @@ void Channel::start(SendRequest& request) {
   if (const Status usable = usable_peer(to); !usable.ok()) return request.finish(usable);
   Flow& flow = this->flow(to, request.tag_);
   request.index_ = flow.sends++;
-  const bool eager = request.local.size() <= kEagerLimit && eager_sent_[to] + request.local.size() <= kEagerWindow;
+  const bool eager =
+      request.local.size() <= kEagerLimit && eager_sent_[to] + request.local.size() <= kEagerWindow;
   if (eager) return send_eager(request, flow);
   announce(request, flow);
 }

@@ -14,7 +14,8 @@ void Messenger::message(Endpoint& from, std::span<const std::byte> bytes) {
   const auto found = channels_.find(head.context);
   if (found != channels_.end()) return found->second->message(from, head, bytes.subspan(sizeof head));
   const auto held = held_.find(head.context);
-  if (held != held_.end()) held->second.push_back({&from, std::vector<std::byte>(bytes.begin(), bytes.end())});
+  if (held != held_.end())
+    held->second.push_back({&from, std::vector<std::byte>(bytes.begin(), bytes.end())});
 }
 
 void Messenger::add(uint64_t context, Channel& channel) { channels_[context] = &channel; }

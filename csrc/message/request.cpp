@@ -15,7 +15,9 @@ void Request::finish(Status status) {
 
 Status Request::of_peer(Status status) const {
   if (status.ok()) return status;
-  return Status(status.code(), "rank " + std::to_string(peer_) + ": " + status.what()).at_peer(peer_).via(status.engine());
+  return Status(status.code(), "rank " + std::to_string(peer_) + ": " + status.what())
+      .at_peer(peer_)
+      .via(status.engine());
 }
 
 std::string Request::Done::waiting_for() const {
@@ -39,7 +41,8 @@ void SendRequest::completed(Status status) {
   finish(of_peer(std::move(status)));
 }
 
-RecvRequest::RecvRequest(Channel& channel, int from, uint64_t tag, std::span<std::byte> into, const Fingerprint& fingerprint)
+RecvRequest::RecvRequest(Channel& channel, int from, uint64_t tag, std::span<std::byte> into,
+                         const Fingerprint& fingerprint)
     : Request(channel, from, tag, fingerprint), any_source_(from == kAnySource) {
   local = into;
 }

@@ -21,7 +21,17 @@
 
 namespace dlslime {
 
-enum class MessageKind : uint8_t { kEager = 1, kReady, kClear, kFetched, kSendGone, kReceiveGone, kCredit, kFail, kBye };
+enum class MessageKind : uint8_t {
+  kEager = 1,
+  kReady,
+  kClear,
+  kFetched,
+  kSendGone,
+  kReceiveGone,
+  kCredit,
+  kFail,
+  kBye
+};
 
 struct MessageHead {
   MessageKind kind{};
@@ -38,8 +48,8 @@ struct MessageHead {
 };
 static_assert(sizeof(MessageHead) == 128);
 
-inline constexpr size_t kEagerLimit = 8 << 10;        // bytes; larger payloads are announced first
-inline constexpr uint64_t kEagerWindow = 1 << 20;     // bytes a sender may have unconsumed at one receiver
+inline constexpr size_t kEagerLimit = 8 << 10;     // bytes; larger payloads are announced first
+inline constexpr uint64_t kEagerWindow = 1 << 20;  // bytes a sender may have unconsumed at one receiver
 inline constexpr uint64_t kCreditStep = kEagerWindow / 4;
 inline constexpr uint64_t kCollectiveTag = uint64_t(1) << 63;  // user tags are below
 

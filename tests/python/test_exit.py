@@ -94,6 +94,7 @@ def test_forked_child_does_not_hide_its_parents_death() -> None:
     assert "noticed" in outputs[0].output, outputs[0].output
 
 
+@OURS_ONLY
 @pytest.mark.parametrize("destroy", [True, False])
 def test_uncaught_exception_ends_the_process(destroy: bool) -> None:
     """An exception on one rank ends it with its traceback; the other gets an error, not a hang."""

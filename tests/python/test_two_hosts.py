@@ -63,7 +63,7 @@ def start(rank: int, namespace: str, master: str, **env: str) -> subprocess.Pope
 
 @pytest.mark.parametrize(("host_ids", "engine"), [(("a", "b"), "shm+tcp"), (("", ""), "shm")])
 def test_four_ranks(hosts: list[tuple[str, str]], host_ids: tuple[str, str], engine: str) -> None:
-    """Told apart, the pairs across talk TCP over the cable; not told apart, one kernel is one host, whatever its networks."""
+    """Told apart, pairs across talk TCP over the cable; not told apart, one kernel is one host."""
     ranks = []
     for rank in range(4):
         namespace, _ = hosts[rank // 2]

@@ -15,7 +15,8 @@ Task<> all_reduce_inline(LocalGroup& local, Call call, ReduceSpec spec, Bytes da
   local.post(call, 0, spec.factor, data);
   co_await local.arrived(s);
   local.verify(call);
-  local.fold(local.reduction_of(spec, s), data.data(), data.size(), [&](int p) { return local.posted(p, s).inline_data; });
+  local.fold(local.reduction_of(spec, s), data.data(), data.size(),
+             [&](int p) { return local.posted(p, s).inline_data; });
   local.done(s);
 }
 

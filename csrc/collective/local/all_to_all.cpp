@@ -10,9 +10,10 @@ void verify_sizes(LocalGroup& local, const Call& call, std::span<const Bytes> ou
   for (int p = 0; p < local.size(); ++p) {
     const uint64_t sends = local.table(p, call.sequence)[size_t(local.rank())];
     if (sends == out[size_t(p)].size()) continue;
-    throw Failure(Status(Code::kMismatch, "rank " + std::to_string(p) + " sends " + std::to_string(sends) + " bytes to rank " +
-                                              std::to_string(local.rank()) + ", which expects " +
-                                              std::to_string(out[size_t(p)].size()) + " in " + call.describe())
+    throw Failure(Status(Code::kMismatch, "rank " + std::to_string(p) + " sends " + std::to_string(sends) +
+                                              " bytes to rank " + std::to_string(local.rank()) +
+                                              ", which expects " + std::to_string(out[size_t(p)].size()) +
+                                              " in " + call.describe())
                       .at_peer(p));
   }
 }
@@ -45,7 +46,8 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
       if (p != me) copy(theirs, {local.in_slot(p, k) + size_t(me) * piece, theirs.size()});
     }
   };
-  co_await in_steps(local, steps_for(most, piece), std::min<size_t>(most, piece) * size_t(n), true, kEverybody, write, read);
+  co_await in_steps(local, steps_for(most, piece), std::min<size_t>(most, piece) * size_t(n), true,
+                    kEverybody, write, read);
   local.done(s);
 }
 

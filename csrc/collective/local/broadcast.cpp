@@ -26,8 +26,8 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
       const auto mine = part(data, i, piece);
       copy(mine, {local.in_slot(call.root, k), mine.size()});
     };
-    co_await in_steps(local, steps_for(data.size(), piece), std::min(data.size(), piece), root, root ? kNobody : call.root,
-                      write, read);
+    co_await in_steps(local, steps_for(data.size(), piece), std::min(data.size(), piece), root,
+                      root ? kNobody : call.root, write, read);
   }
   local.done(s);
 }

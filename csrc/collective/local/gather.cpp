@@ -5,7 +5,8 @@
 namespace dlslime::local {
 namespace {
 
-Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::span<const Bytes> out, bool writes, bool reads) {
+Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::span<const Bytes> out,
+               bool writes, bool reads) {
   const size_t piece = LocalGroup::kSlotBytes;
   const auto write = [&](size_t i, std::byte* slot) {
     const auto mine = part(in, i, piece);
@@ -25,7 +26,8 @@ Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::sp
     local.verify(call);
     copy(out[size_t(local.rank())], in);
   }
-  co_await in_steps(local, steps_for(most, piece), std::min(most, piece), writes, reads ? kEverybody : kNobody, write, read);
+  co_await in_steps(local, steps_for(most, piece), std::min(most, piece), writes,
+                    reads ? kEverybody : kNobody, write, read);
   local.done(call.sequence);
 }
 

@@ -14,7 +14,8 @@ Task<> reduce(LocalGroup& local, Call call, ReduceSpec spec, Bytes data);
 Task<> all_gather(LocalGroup& local, Call call, ConstBytes in, std::span<const Bytes> out);
 Task<> gather(LocalGroup& local, Call call, ConstBytes in, std::span<const Bytes> out);
 Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Bytes out);
-Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<const ConstBytes> in, Bytes out);
+Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<const ConstBytes> in,
+                      Bytes out);
 Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, std::span<const Bytes> out);
 
 // Reduce-scatter into out-slots, then everybody (root < 0) or the root takes them: all_reduce.cpp.

@@ -55,7 +55,8 @@ std::string LocalGroup::Reached::waiting_for() const {
   std::string text;
   for (int who = 0; who < local_.size(); ++who) {
     const bool waited_for = only_ < 0 ? who != local_.rank() : who == only_;
-    if (waited_for && local_.pages_.read(who, line_) < value_) text += (text.empty() ? "rank " : ", rank ") + std::to_string(who);
+    if (waited_for && local_.pages_.read(who, line_) < value_)
+      text += (text.empty() ? "rank " : ", rank ") + std::to_string(who);
   }
   if (text.empty()) return text;
   return text + (line_ < kCallSlots ? " has not arrived" : " is late");

@@ -34,13 +34,14 @@ class LocalGroup {
   static constexpr size_t kSlots = 4;
   static constexpr size_t kSlotBytes = 128 << 10;
   static constexpr size_t kInline = 64;
-  static constexpr int kMaxRanks = 256;  // more would make the pieces of a slot too small to be worth it
+  static constexpr int kMaxRanks = 256;      // more would make the pieces of a slot too small to be worth it
   static constexpr size_t kBulk = 32 << 10;  // larger copies run with the token released
   enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kLines };
   // Per rank: the sizes it sends to each (4 generations), then in-slots, then out-slots.
   static size_t data_bytes(int size) { return table_bytes(size) * kCallSlots + 2 * kSlots * kSlotBytes; }
 
-  LocalGroup(Group& group, SharedPages& pages) : group_(group), pages_(pages), sources_(size_t(pages.size())) {}
+  LocalGroup(Group& group, SharedPages& pages)
+      : group_(group), pages_(pages), sources_(size_t(pages.size())) {}
 
   int rank() const { return pages_.rank(); }
   int size() const { return pages_.size(); }
@@ -60,19 +61,21 @@ class LocalGroup {
   void post(const Call& call, uint64_t extent = 0, double factor = 1, ConstBytes inline_data = {});
   auto arrived(uint64_t s) { return all(s % kCallSlots, s); }
   auto arrived_one(int who, uint64_t s) { return one(who, s % kCallSlots, s); }
-  void verify(const Call& call) const;            // everybody's
+  void verify(const Call& call) const;  // everybody's
   void verify_one(const Call& call, int who) const;
   const Posted& posted(int who, uint64_t s) const {
     return *reinterpret_cast<const Posted*>(pages_.payload(who, s % kCallSlots).data());
   }
   std::vector<int> ahead(uint64_t s) const;  // who has posted operation s
-  std::span<uint64_t> table(int who, uint64_t s) const;  // sizes that `who` sends in operation s, by destination
+  std::span<uint64_t> table(int who,
+                            uint64_t s) const;  // sizes that `who` sends in operation s, by destination
   void done(uint64_t s) { pages_.publish(kDone, s); }
 
   // ---- steps ----
   uint64_t next_in() { return ++in_step_; }
   uint64_t next_out() { return ++out_step_; }
-#if DLSLIME_PLANT_BUG == 1  // the simulator must notice: a slot is overwritten while a slow rank still reads it
+#if DLSLIME_PLANT_BUG == \
+    1  // the simulator must notice: a slot is overwritten while a slow rank still reads it
   auto in_free(uint64_t) { return all(kConsumed, 0); }
 #else
   auto in_free(uint64_t k) { return all(kConsumed, k > kSlots ? k - kSlots : 0); }

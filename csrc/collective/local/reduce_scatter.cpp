@@ -5,7 +5,8 @@
 
 namespace dlslime::local {
 
-Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<const ConstBytes> in, Bytes out) {
+Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<const ConstBytes> in,
+                      Bytes out) {
   const int me = local.rank(), n = local.size();
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
   const size_t most = largest(in);
@@ -27,7 +28,8 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
     local.fold(reduction, result.data(), result.size(),
                [&](int p) { return p == me ? own : local.in_slot(p, k) + size_t(me) * piece; });
   };
-  co_await in_steps(local, steps_for(most, piece), std::min(most, piece) * size_t(n), true, kEverybody, write, read);
+  co_await in_steps(local, steps_for(most, piece), std::min(most, piece) * size_t(n), true, kEverybody, write,
+                    read);
   local.done(call.sequence);
 }
 

@@ -14,7 +14,8 @@ inline constexpr int kEverybody = -1;
 // write(i, slot) fills my slot of step i; read(i, k) takes what I need from the in-slots of k. `reads`: a rank, or one of the above.
 // `bytes`: about how much a step moves; long steps run with the token released.
 template <class Write, class Read>
-Task<> in_steps(LocalGroup& local, size_t steps, size_t bytes, bool writes, int reads, Write write, Read read) {
+Task<> in_steps(LocalGroup& local, size_t steps, size_t bytes, bool writes, int reads, Write write,
+                Read read) {
   const bool give_way = bytes > LocalGroup::kBulk;
   for (size_t i = 0; i < steps; ++i) {
     const uint64_t k = local.next_in();

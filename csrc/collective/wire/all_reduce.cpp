@@ -18,7 +18,8 @@ Task<> direct(Group& group, Call call, ReduceSpec spec, Bytes data) {
   for (int i = 1; i < n; ++i) round.receive(before(group, i), {place(before(group, i)), data.size()});
   for (int i = 1; i < n; ++i) round.send(after(group, i), data);
   co_await round.all();
-  fold(group, Reduction{spec.kind, spec.dtype, n, factors}, data, [&](int p) { return p == me ? data.data() : place(p); });
+  fold(group, Reduction{spec.kind, spec.dtype, n, factors}, data,
+       [&](int p) { return p == me ? data.data() : place(p); });
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 
 namespace dlslime::wire {
 
-Task<> exchange_factors(Group& group, const Call& call, const ReduceSpec& spec, std::vector<double>& factors) {
+Task<> exchange_factors(Group& group, const Call& call, const ReduceSpec& spec,
+                        std::vector<double>& factors) {
   if (spec.kind != ReduceKind::PremulSum) co_return;
   factors.assign(size_t(group.size()), spec.factor);
   Exchange round(group, call);

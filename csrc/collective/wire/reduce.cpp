@@ -21,7 +21,8 @@ Task<> direct(Group& group, Call call, ReduceSpec spec, Bytes data) {
   const auto place = [&](int p) { return scratch + size_t(p) * data.size(); };
   for (int i = 1; i < n; ++i) round.receive(before(group, i), {place(before(group, i)), data.size()});
   co_await round.all();
-  fold(group, Reduction{spec.kind, spec.dtype, n, factors}, data, [&](int p) { return p == me ? data.data() : place(p); });
+  fold(group, Reduction{spec.kind, spec.dtype, n, factors}, data,
+       [&](int p) { return p == me ? data.data() : place(p); });
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ Task<> reduce_scatter(Group& group, Call call, ReduceSpec spec, std::span<const 
   const size_t piece = std::max<size_t>(group.plan().wire_chunk / size_t(n) / 64 * 64, 64);
   const size_t steps = steps_for(largest(in), piece);
   std::byte* const scratch = group.scratch().get(2 * piece * size_t(n));
-  std::array<Round, 2> rounds{Round{{group, call}, scratch}, Round{{group, call}, scratch + piece * size_t(n)}};
+  std::array<Round, 2> rounds{Round{{group, call}, scratch},
+                              Round{{group, call}, scratch + piece * size_t(n)}};
 
   const auto begin = [&](size_t step) {
     Round& round = rounds[step % 2];
@@ -32,7 +33,8 @@ Task<> reduce_scatter(Group& group, Call call, ReduceSpec spec, std::span<const 
       const int p = before(group, i);
       round.exchange.receive(p, {round.incoming + size_t(p) * piece, mine});
     }
-    for (int i = 1; i < n; ++i) round.exchange.send(after(group, i), part(in[size_t(after(group, i))], step, piece));
+    for (int i = 1; i < n; ++i)
+      round.exchange.send(after(group, i), part(in[size_t(after(group, i))], step, piece));
   };
   if (steps == 0) co_await barrier(group, call);  // nothing to add up, but the call is still compared
   if (steps) begin(0);
@@ -44,7 +46,8 @@ Task<> reduce_scatter(Group& group, Call call, ReduceSpec spec, std::span<const 
     const std::byte* const own = part(in[size_t(me)], step, piece).data();
     co_await bulk([&group, &reduction, &round, result, own, me, piece] {
       if (!result.empty()) {
-        fold(group, reduction, result, [&](int p) { return p == me ? own : round.incoming + size_t(p) * piece; });
+        fold(group, reduction, result,
+             [&](int p) { return p == me ? own : round.incoming + size_t(p) * piece; });
       }
     });
   }

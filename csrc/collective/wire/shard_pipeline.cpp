@@ -92,7 +92,8 @@ Task<> shard_pipeline(Group& group, Call call, ReduceSpec spec, Bytes data, int 
     // A rank that keeps its input (a reduce elsewhere than at the root) folds into scratch.
     const Bytes reduced = takes ? own : Bytes{pipeline.contribution(stage, me), own.size()};
     co_await bulk([&group, &reduction, &pipeline, &stage, own, reduced, me] {
-      fold(group, reduction, reduced, [&](int p) { return p == me ? own.data() : pipeline.contribution(stage, p); });
+      fold(group, reduction, reduced,
+           [&](int p) { return p == me ? own.data() : pipeline.contribution(stage, p); });
     });
     pipeline.pass_on(stage, reduced);
   }

@@ -17,7 +17,9 @@ Status failed(const std::string& what) { return {Code::kUnavailable, what + ": "
 
 Status ProcessPage::create(std::unique_ptr<ProcessPage>* out) {
   auto page = std::make_unique<ProcessPage>();
-  if (Status status = SharedMemory::create("dlslime-process", sizeof(PageContents), &page->memory_); !status.ok()) return status;
+  if (Status status = SharedMemory::create("dlslime-process", sizeof(PageContents), &page->memory_);
+      !status.ok())
+    return status;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("pipe2");
   page->bell_read_.reset(ends[0]);
@@ -29,7 +31,8 @@ Status ProcessPage::create(std::unique_ptr<ProcessPage>* out) {
 std::string ProcessPage::address() const {
   // Where the nonce lies in this process's memory lets a peer find out whether it may read that memory.
   const std::string nonce_at = std::to_string(reinterpret_cast<uintptr_t>(&memory_.nonce()));
-  return pack({{"page", memory_.offer()}, {"bell", std::to_string(bell_write_.get())}, {"nonce_at", nonce_at}});
+  return pack(
+      {{"page", memory_.offer()}, {"bell", std::to_string(bell_write_.get())}, {"nonce_at", nonce_at}});
 }
 
 void ProcessPage::silence() {
@@ -48,7 +51,8 @@ Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr
   opened->pid_ = peer.pid;
   opened->pidfd_.reset(int(syscall(SYS_pidfd_open, peer.pid, 0)));
   if (!opened->pidfd_) return failed("pidfd_open of process " + std::to_string(peer.pid));
-  if (Status status = SharedMemory::open(peer.pid, parts["page"], sizeof(PageContents), &opened->memory_); !status.ok()) {
+  if (Status status = SharedMemory::open(peer.pid, parts["page"], sizeof(PageContents), &opened->memory_);
+      !status.ok()) {
     return status;
   }
   const std::string bell = "/proc/" + std::to_string(peer.pid) + "/fd/" + parts["bell"];
@@ -68,7 +72,8 @@ Status ShmPeer::read(uint64_t address, std::span<std::byte> into) const {
   while (local.iov_len) {
     const ssize_t n = process_vm_readv(pid_, &local, 1, &remote, 1, 0);
     if (n < 0 && errno == ESRCH) return {Code::kPeerDied, "process " + std::to_string(pid_) + " is gone"};
-    if (n <= 0) return failed("reading " + std::to_string(local.iov_len) + " bytes of process " + std::to_string(pid_));
+    if (n <= 0)
+      return failed("reading " + std::to_string(local.iov_len) + " bytes of process " + std::to_string(pid_));
     local = {static_cast<char*>(local.iov_base) + n, local.iov_len - size_t(n)};
     remote = {static_cast<char*>(remote.iov_base) + n, remote.iov_len - size_t(n)};
   }

@@ -32,7 +32,8 @@ class ProcessPage {
 
  private:
   SharedMemory memory_;
-  UniqueFd bell_read_, bell_write_;  // a pipe: peers open its end through /proc, which an eventfd does not allow
+  UniqueFd bell_read_,
+      bell_write_;  // a pipe: peers open its end through /proc, which an eventfd does not allow
 };
 
 class ShmPeer {
@@ -44,7 +45,8 @@ class ShmPeer {
   bool can_read() const { return can_read_; }  // its private memory, by process_vm_readv
   Status read(uint64_t address, std::span<std::byte> into) const;
   bool grants(const RemoteRegion& region) const {
-    return contents().live[RegionTable::slot_of(region.id)].load(std::memory_order_seq_cst) == digest_of(region);
+    return contents().live[RegionTable::slot_of(region.id)].load(std::memory_order_seq_cst) ==
+           digest_of(region);
   }
   void ring() const {  // after publishing something the peer may sleep for
     if (contents().asleep.load(std::memory_order_seq_cst)) wake();

@@ -32,8 +32,9 @@ class RingPipe final : public BytePipe {
   size_t write(std::span<const iovec> parts) override;
   size_t read(std::span<std::byte> into) override;
   const Status& state() const override { return state_; }
-  bool drained() const override { return true; }  // the peer's mapping keeps what was written, whatever becomes of us
-  void want_writable(bool) override {}            // rings are looked at in every pass
+  // The peer's mapping keeps what was written, whatever becomes of us.
+  bool drained() const override { return true; }
+  void want_writable(bool) override {}  // rings are looked at in every pass
 
   bool look();  // true: there is something to read, room that was waited for, or an end
   void peer_died();

@@ -25,7 +25,9 @@ struct Offer {
 }  // namespace
 
 SharedMemory::SharedMemory(SharedMemory&& other) noexcept
-    : at_(std::exchange(other.at_, nullptr)), mapped_(std::exchange(other.mapped_, 0)), fd_(std::move(other.fd_)) {}
+    : at_(std::exchange(other.at_, nullptr)),
+      mapped_(std::exchange(other.mapped_, 0)),
+      fd_(std::move(other.fd_)) {}
 
 SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
   if (this != &other) {
@@ -52,7 +54,8 @@ Status SharedMemory::create(const char* label, size_t bytes, SharedMemory* out) 
   const size_t mapped = kHead + bytes;
   memory.fd_.reset(memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory.fd_) return failed("memfd_create");
-  if (ftruncate(memory.fd_.get(), off_t(mapped)) != 0) return failed("ftruncate of " + std::to_string(mapped) + " shared bytes");
+  if (ftruncate(memory.fd_.get(), off_t(mapped)) != 0)
+    return failed("ftruncate of " + std::to_string(mapped) + " shared bytes");
   // Nobody may shrink it under a peer's feet (SIGBUS).
   fcntl(memory.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   if (Status status = memory.map(memory.fd_.get(), mapped); !status.ok()) return status;
@@ -72,13 +75,13 @@ Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, Shar
   if (bytes.size() != sizeof offer) return {Code::kInvalid, "no offer of shared memory"};
   std::memcpy(&offer, bytes.data(), sizeof offer);
   if (offer.mapped != kHead + expected) {
-    return {Code::kMismatch, "the peer shares " + std::to_string(offer.mapped) + " bytes, " + std::to_string(kHead + expected) +
-                                 " were expected"};
+    return {Code::kMismatch, "the peer shares " + std::to_string(offer.mapped) + " bytes, " +
+                                 std::to_string(kHead + expected) + " were expected"};
   }
   const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(offer.fd);
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd) return failed("open " + path);
-  struct stat info{};
+  struct stat info {};
   if (fstat(fd.get(), &info) != 0 || uint64_t(info.st_size) != offer.mapped) {
     return {Code::kUnavailable, path + " is not the peer's shared memory (another pid namespace?)"};
   }

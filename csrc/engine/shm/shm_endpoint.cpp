@@ -10,8 +10,8 @@ namespace {
 constexpr size_t kSlice = 128 << 10;  // of a direct get, per pass: about 20 us
 }
 
-ShmEndpoint::ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe> pipe, Reactor& reactor, RegionTable& regions,
-                         EndpointHandler& handler)
+ShmEndpoint::ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe> pipe, Reactor& reactor,
+                         RegionTable& regions, EndpointHandler& handler)
     : StreamEndpoint("shm", std::move(pipe), regions, handler),
       peer_(std::move(peer)),
       ring_(static_cast<RingPipe&>(this->pipe())),
@@ -52,7 +52,8 @@ void ShmEndpoint::finish(Segment& segment, Status status) {
 Status ShmEndpoint::allowed(const Segment& segment) const {
   const RemoteRegion& region = segment.remote;
   if (dead_) return {Code::kPeerDied, "process " + std::to_string(peer_->pid()) + " is gone"};
-  if (!peer_->grants(region)) return {Code::kDenied, "the peer does not grant region " + std::to_string(region.id) + " (any more)"};
+  if (!peer_->grants(region))
+    return {Code::kDenied, "the peer does not grant region " + std::to_string(region.id) + " (any more)"};
   if (region.rights != Rights::kRead) return {Code::kDenied, "the grant does not allow a get"};
   if (segment.offset > region.length || segment.local.size() > region.length - segment.offset) {
     return {Code::kDenied, "a get beyond the " + std::to_string(region.length) + " bytes granted"};

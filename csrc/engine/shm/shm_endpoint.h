@@ -16,8 +16,8 @@ struct EndpointTag {};
 
 class ShmEndpoint final : public StreamEndpoint, public Hook<EndpointTag> {
  public:
-  ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe> pipe, Reactor& reactor, RegionTable& regions,
-              EndpointHandler& handler);
+  ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe> pipe, Reactor& reactor,
+              RegionTable& regions, EndpointHandler& handler);
   ~ShmEndpoint() override;
 
   void get(Segment& segment) override;

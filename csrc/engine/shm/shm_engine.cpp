@@ -12,7 +12,8 @@ using shm::ShmPeer;
 ShmEngine::ShmEngine(const Options& options, const Services& services, std::unique_ptr<shm::ProcessPage> page)
     : options_(options), services_(services), page_(std::move(page)) {
   services_.regions.show_live(page_->contents().live);
-  services_.reactor.add(page_->bell_fd(), EPOLLIN, Reactor::Heat::kCold, [this](uint32_t) { page_->silence(); });
+  services_.reactor.add(page_->bell_fd(), EPOLLIN, Reactor::Heat::kCold,
+                        [this](uint32_t) { page_->silence(); });
 }
 
 Status ShmEngine::create(const Options& options, const Services& services, std::unique_ptr<ShmEngine>* out) {
@@ -35,7 +36,8 @@ const Capabilities& ShmEngine::capabilities() const {
 // Proven once per process, and again only after everybody has let go of it.
 Status ShmEngine::meet(const PeerInfo& peer, std::shared_ptr<ShmPeer>* out) {
   std::weak_ptr<ShmPeer>& known = peers_[peer.id];
-  if (*out = known.lock(); *out && peer.host == services_.self.host && peer.addresses.contains("shm")) return {};
+  if (*out = known.lock(); *out && peer.host == services_.self.host && peer.addresses.contains("shm"))
+    return {};
   std::unique_ptr<ShmPeer> opened;
   if (Status status = ShmPeer::open(services_.self, peer, &opened); !status.ok()) return status;
   *out = std::move(opened);
@@ -53,7 +55,8 @@ Status ShmEngine::reach(const PeerInfo& peer) {
 std::string ShmEngine::offer(const PeerInfo& peer) {
   std::shared_ptr<ShmPeer> known;
   shm::SharedMemory ring;
-  if (!meet(peer, &known).ok() || !shm::SharedMemory::create("dlslime-ring", sizeof(shm::Ring), &ring).ok()) return {};
+  if (!meet(peer, &known).ok() || !shm::SharedMemory::create("dlslime-ring", sizeof(shm::Ring), &ring).ok())
+    return {};
   std::string offer = pack({{"ring", ring.offer()}, {"reads", reads_directly(*known) ? "1" : ""}});
   offered_[peer.id] = std::move(ring);
   return offer;
@@ -62,10 +65,12 @@ std::string ShmEngine::offer(const PeerInfo& peer) {
 void ShmEngine::withdraw(const PeerInfo& peer) {
   offered_.erase(peer.id);
   met_.erase(peer.id);
-  if (const auto found = peers_.find(peer.id); found != peers_.end() && found->second.expired()) peers_.erase(found);
+  if (const auto found = peers_.find(peer.id); found != peers_.end() && found->second.expired())
+    peers_.erase(found);
 }
 
-std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, std::string_view offer, EndpointHandler& handler) {
+std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, std::string_view offer,
+                                             EndpointHandler& handler) {
   std::shared_ptr<ShmPeer> known;
   auto mine = offered_.extract(peer.id);
   std::map<std::string, std::string> parts;

@@ -32,7 +32,8 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   Status reach(const PeerInfo& peer) override;
   std::string offer(const PeerInfo& peer) override;
   void withdraw(const PeerInfo& peer) override;
-  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer, EndpointHandler& handler) override;
+  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
+                                    EndpointHandler& handler) override;
   std::unique_ptr<SharedPages> share(const SharedPages::Layout& layout) override;
 
   bool poll() override;
@@ -48,9 +49,10 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   const Options options_;
   const Services services_;
   std::unique_ptr<shm::ProcessPage> page_;
-  std::map<std::string, std::weak_ptr<shm::ShmPeer>> peers_;  // by PeerInfo::id; alive while somebody uses them
-  std::map<std::string, std::shared_ptr<shm::ShmPeer>> met_;   // reached, not yet connected or shared with
-  std::map<std::string, shm::SharedMemory> offered_;           // rings made for a peer, until connect()
+  std::map<std::string, std::weak_ptr<shm::ShmPeer>>
+      peers_;  // by PeerInfo::id; alive while somebody uses them
+  std::map<std::string, std::shared_ptr<shm::ShmPeer>> met_;  // reached, not yet connected or shared with
+  std::map<std::string, shm::SharedMemory> offered_;          // rings made for a peer, until connect()
   List<shm::ShmEndpoint, shm::EndpointTag> endpoints_;
 };
 

@@ -34,8 +34,8 @@ class ShmPages final : public SharedPages {
   void point(int rank);
 
   PeerDirectory& directory_;
-  std::vector<SharedMemory> memory_;               // by rank
-  std::vector<std::shared_ptr<ShmPeer>> peers_;    // by rank; null for itself
+  std::vector<SharedMemory> memory_;             // by rank
+  std::vector<std::shared_ptr<ShmPeer>> peers_;  // by rank; null for itself
   std::vector<const ShmPeer*> others_;
   bool can_read_private_ = true;  // everybody attached so far can be read
 };

@@ -80,7 +80,9 @@ class SimRank {
 
   struct Leave final : Operation {
     explicit Leave(SimRank& rank)
-        : Operation(nullptr, Order::kFree, deadline_after(rank.host.executor().clock(), std::chrono::seconds(1))), rank(rank) {}
+        : Operation(nullptr, Order::kFree,
+                    deadline_after(rank.host.executor().clock(), std::chrono::seconds(1))),
+          rank(rank) {}
     Task<> body() override {
       for (auto& group : rank.groups) co_await until([&group] { return group->flushed(); });
     }

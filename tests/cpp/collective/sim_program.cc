@@ -15,7 +15,8 @@ ConstBytes bytes(const std::vector<int32_t>& v) { return std::as_bytes(std::span
 std::vector<Step> random_program(uint64_t seed, int ranks, int length) {
   std::mt19937_64 random(seed * 977 + 5);
   const size_t counts[] = {0, 1, 3, 16, 17, 1000, 2048, 5000, 9001, 40000, 90001};
-  const size_t choices = ranks > 8 ? 7 : std::size(counts);  // large worlds with small vectors: the time is in the ranks
+  const size_t choices =
+      ranks > 8 ? 7 : std::size(counts);  // large worlds with small vectors: the time is in the ranks
   std::vector<Step> steps;
   for (int i = 0; i < length; ++i) {
     const auto kind = Step::Kind(random() % uint64_t(Step::Kind::kKinds));
@@ -84,17 +85,28 @@ Task<> StepRun::call(Group& group) {
   using K = Step::Kind;
   const ReduceSpec sum{ReduceKind::Sum, DType::I32, 1};
   switch (step_.kind) {
-    case K::kBarrier: return barrier(group);
-    case K::kBroadcast: return broadcast(group, DType::I32, bytes(data_), step_.root);
-    case K::kAllReduce: return all_reduce(group, sum, bytes(data_));
-    case K::kReduce: return reduce(group, sum, bytes(data_), step_.root);
-    case K::kAllGather: return all_gather(group, DType::I32, bytes(std::as_const(data_)), out_bytes_);
-    case K::kGather: return gather(group, DType::I32, bytes(std::as_const(data_)), out_bytes_, step_.root);
-    case K::kScatter: return scatter(group, DType::I32, in_bytes_, bytes(data_), step_.root);
-    case K::kReduceScatter: return reduce_scatter(group, sum, in_bytes_, bytes(data_));
-    case K::kAllToAll: return all_to_all(group, DType::I32, in_bytes_, out_bytes_);
-    case K::kRing: return ring(group);
-    default: return any_source(group);
+    case K::kBarrier:
+      return barrier(group);
+    case K::kBroadcast:
+      return broadcast(group, DType::I32, bytes(data_), step_.root);
+    case K::kAllReduce:
+      return all_reduce(group, sum, bytes(data_));
+    case K::kReduce:
+      return reduce(group, sum, bytes(data_), step_.root);
+    case K::kAllGather:
+      return all_gather(group, DType::I32, bytes(std::as_const(data_)), out_bytes_);
+    case K::kGather:
+      return gather(group, DType::I32, bytes(std::as_const(data_)), out_bytes_, step_.root);
+    case K::kScatter:
+      return scatter(group, DType::I32, in_bytes_, bytes(data_), step_.root);
+    case K::kReduceScatter:
+      return reduce_scatter(group, sum, in_bytes_, bytes(data_));
+    case K::kAllToAll:
+      return all_to_all(group, DType::I32, in_bytes_, out_bytes_);
+    case K::kRing:
+      return ring(group);
+    default:
+      return any_source(group);
   }
 }
 
@@ -142,17 +154,28 @@ std::string StepRun::wrong() const {
     return std::string();
   };
   switch (step_.kind) {
-    case K::kBarrier: return {};
-    case K::kBroadcast: return differ(data_, made(step_.root, 0, step_.count), "data");
-    case K::kAllReduce: return differ(data_, summed(0, step_.count), "sum");
-    case K::kReduce: return differ(data_, root ? summed(0, step_.count) : made(rank_, 0, step_.count), "sum");
-    case K::kAllGather: return all_out([&](int p) { return made(p, 0, uneven(p, 0)); });
-    case K::kGather: return root ? all_out([&](int p) { return made(p, 0, step_.count); }) : std::string();
-    case K::kScatter: return differ(data_, made(step_.root, rank_, step_.count), "part");
-    case K::kReduceScatter: return differ(data_, summed(rank_, uneven(0, rank_)), "sum");
-    case K::kAllToAll: return all_out([&](int p) { return made(p, rank_, uneven(p, rank_)); });
-    case K::kRing: return differ(out_[0], made((rank_ + ranks_ - 1) % ranks_, 0, step_.count), "message");
-    default: return root ? all_out([&](int p) { return made(p, 0, step_.count); }) : std::string();
+    case K::kBarrier:
+      return {};
+    case K::kBroadcast:
+      return differ(data_, made(step_.root, 0, step_.count), "data");
+    case K::kAllReduce:
+      return differ(data_, summed(0, step_.count), "sum");
+    case K::kReduce:
+      return differ(data_, root ? summed(0, step_.count) : made(rank_, 0, step_.count), "sum");
+    case K::kAllGather:
+      return all_out([&](int p) { return made(p, 0, uneven(p, 0)); });
+    case K::kGather:
+      return root ? all_out([&](int p) { return made(p, 0, step_.count); }) : std::string();
+    case K::kScatter:
+      return differ(data_, made(step_.root, rank_, step_.count), "part");
+    case K::kReduceScatter:
+      return differ(data_, summed(rank_, uneven(0, rank_)), "sum");
+    case K::kAllToAll:
+      return all_out([&](int p) { return made(p, rank_, uneven(p, rank_)); });
+    case K::kRing:
+      return differ(out_[0], made((rank_ + ranks_ - 1) % ranks_, 0, step_.count), "message");
+    default:
+      return root ? all_out([&](int p) { return made(p, 0, step_.count); }) : std::string();
   }
 }
 

@@ -13,7 +13,18 @@ namespace dlslime {
 
 struct Step {
   enum class Kind : uint8_t {
-    kBarrier, kBroadcast, kAllReduce, kReduce, kAllGather, kGather, kScatter, kReduceScatter, kAllToAll, kRing, kAnySource, kKinds
+    kBarrier,
+    kBroadcast,
+    kAllReduce,
+    kReduce,
+    kAllGather,
+    kGather,
+    kScatter,
+    kReduceScatter,
+    kAllToAll,
+    kRing,
+    kAnySource,
+    kKinds
   };
   Kind kind;
   uint64_t salt;

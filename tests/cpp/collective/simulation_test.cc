@@ -18,7 +18,8 @@ int ranks_for(uint64_t seed) {
 }
 
 // Issues up to three steps at once, then waits for them, and checks every result.
-Task<> run_steps(SimRank& rank, std::deque<std::unique_ptr<StepRun>>& runs, SimStore& store, uint64_t seed, int length) {
+Task<> run_steps(SimRank& rank, std::deque<std::unique_ptr<StepRun>>& runs, SimStore& store, uint64_t seed,
+                 int length) {
   SimHost& host = rank.host;
   co_await rank.join(store, "world");
   const int ranks = host.world().size();
@@ -32,7 +33,8 @@ Task<> run_steps(SimRank& rank, std::deque<std::unique_ptr<StepRun>>& runs, SimS
       StepRun& run = *runs.emplace_back(std::make_unique<StepRun>(program[at], host.rank(), ranks));
       run.fill();
       const auto order = run.ordered() ? Operation::Order::kOrdered : Operation::Order::kFree;
-      issued.push_back(&rank.issue(rank.group(), order, [&run](Group& group) { return run.call(group); }, run.name()));
+      issued.push_back(
+          &rank.issue(rank.group(), order, [&run](Group& group) { return run.call(group); }, run.name()));
     }
     for (size_t i = 0; i < issued.size(); ++i) {
       co_await rank.end(*issued[i]);
@@ -125,7 +127,8 @@ TEST(Simulation, Freeze) {
       EXPECT_TRUE(result.ended[size_t(rank)]) << result.describe();
       EXPECT_NE(status.code(), Code::kInternal) << result.describe();
       named |= status.ok() || status.what().find("rank " + std::to_string(victim)) != std::string::npos ||
-               status.what().find("nobody has set") != std::string::npos || status.what().find("any rank") != std::string::npos;
+               status.what().find("nobody has set") != std::string::npos ||
+               status.what().find("any rank") != std::string::npos;
     }
     EXPECT_TRUE(named) << result.describe();
   });

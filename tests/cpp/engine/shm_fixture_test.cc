@@ -33,7 +33,8 @@ class ShmPair final : public EnginePair {
     b = other_.side();
   }
   bool drive() override {
-    for (ShmSide* side : {&one_, &other_}) side->executor.with_token([side] { return side->executor.pass(); });
+    for (ShmSide* side : {&one_, &other_})
+      side->executor.with_token([side] { return side->executor.pass(); });
     return true;
   }
 

@@ -50,10 +50,10 @@ TEST(Channel, ForgedMessagesAreIgnored) {
   RecvRequest receive(rig.channel, 1, kTag, bytes(into));
   rig.channel.start(receive);
   rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 5), "evil!", 1, &rig.two);  // rank 2 says it is rank 1
-  rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 6), "evil!", 1);            // a length that is not the body's
-  rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 5), "evil!", 3);            // no such rank
+  rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 6), "evil!", 1);  // a length that is not the body's
+  rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 5), "evil!", 3);  // no such rank
   rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 5), "evil!", -1);
-  rig.hear(Rig::head(MessageKind(200), kTag, 0, 5), "evil!");                  // no such kind
+  rig.hear(Rig::head(MessageKind(200), kTag, 0, 5), "evil!");  // no such kind
   MessageHead elsewhere = Rig::head(MessageKind::kEager, kTag, 0, 5);
   elsewhere.context = 43;  // no such group
   rig.hear(elsewhere, "evil!");
@@ -207,8 +207,8 @@ TEST(Channel, RandomPackets) {
         rig.channel.start(*send);
         requests.push_back(std::move(send));
       } else if (random() % 2) {
-        auto receive = std::make_unique<RecvRequest>(rig.channel, random() % 4 ? peer : RecvRequest::kAnySource, tag,
-                                                     bytes(buffer).first(size));
+        auto receive = std::make_unique<RecvRequest>(
+            rig.channel, random() % 4 ? peer : RecvRequest::kAnySource, tag, bytes(buffer).first(size));
         rig.channel.start(*receive);
         requests.push_back(std::move(receive));
       }
@@ -217,7 +217,8 @@ TEST(Channel, RandomPackets) {
       head.code = uint8_t(random());
       rig.hear(head, random() % 2 ? "hello" : "", int(random() % 4) - 1 + int(random() % 2));
       rig.messenger.landed(rig.one, random() % 8);
-      if (random() % 5 == 0 && !requests.empty()) requests.erase(requests.begin() + long(random() % requests.size()));
+      if (random() % 5 == 0 && !requests.empty())
+        requests.erase(requests.begin() + long(random() % requests.size()));
     }
     requests.clear();
   }

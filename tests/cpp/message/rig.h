@@ -61,7 +61,9 @@ class Rig : public ChannelListener {
 
   void peer_failed(int rank, const Status& why, uint64_t) override { failures.emplace_back(rank, why); }
   void peer_left(int rank, uint64_t) override { left.push_back(rank); }
-  Status mismatch(int, const Fingerprint&, const Fingerprint&) override { return {Code::kMismatch, "they differ"}; }
+  Status mismatch(int, const Fingerprint&, const Fingerprint&) override {
+    return {Code::kMismatch, "they differ"};
+  }
 
   RegionTable regions;
   Messenger messenger;
