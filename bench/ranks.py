@@ -154,7 +154,8 @@ class Ranks:
             theirs.close()
             self._connections.append(mine)
             self._processes.append(process)
-        self.engines: dict[str, str] = [connection.recv() for connection in self._connections][0]
+        said: list[dict[str, str]] = [connection.recv() for connection in self._connections]
+        self.engines = said[0]
 
     def measure(self, op: str, size: int) -> list[Row]:
         for connection in self._connections:

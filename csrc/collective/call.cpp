@@ -2,7 +2,7 @@
 
 namespace dlslime {
 namespace {
-constexpr uint64_t kMagic = 0x646C736C696D65;  // so that no call looks like kNoFingerprint
+constexpr uint64_t kMark = uint64_t(1) << 31;  // so that no call looks like kNoFingerprint
 }
 
 const char* name_of(CollectiveKind kind) {
@@ -29,22 +29,41 @@ const char* name_of(CollectiveKind kind) {
   return "?";
 }
 
+uint64_t Call::what() const {
+  return uint64_t(kind) | uint64_t(dtype) << 8 | uint64_t(reduction) << 16 | uint64_t(reduces) << 24 | kMark |
+         uint64_t(uint32_t(root)) << 32;
+}
+
 Fingerprint Call::fingerprint() const {
-  const uint64_t what = uint64_t(kind) | uint64_t(dtype) << 8 | uint64_t(reduction) << 16 |
-                        uint64_t(reduces) << 24 | uint64_t(uint32_t(root)) << 32;
-  return {what, bytes, sequence, kMagic};
+  return {what(), bytes, uint64_t(sequence) << 32 | history, previous};
 }
 
 Call Call::from(const Fingerprint& f) {
-  Call call;
-  call.kind = CollectiveKind(f[0] & 0xFF);
-  call.dtype = DType(f[0] >> 8 & 0xFF);
-  call.reduction = ReduceKind(f[0] >> 16 & 0xFF);
-  call.reduces = f[0] >> 24 & 1;
-  call.root = int(uint32_t(f[0] >> 32));
+  Call call = from_what(f[0]);
   call.bytes = f[1];
-  call.sequence = f[2];
+  call.sequence = uint32_t(f[2] >> 32);
+  call.history = uint32_t(f[2]);
+  call.previous = f[3];
   return call;
+}
+
+Call Call::from_what(uint64_t what) {
+  Call call;
+  call.kind = CollectiveKind(what & 0xFF);
+  call.dtype = DType(what >> 8 & 0xFF);
+  call.reduction = ReduceKind(what >> 16 & 0xFF);
+  call.reduces = what >> 24 & 1;
+  call.root = int(uint32_t(what >> 32));
+  return call;
+}
+
+uint32_t Call::history_with_it() const {
+  uint64_t digest = history;
+  for (uint64_t word : {what(), bytes}) {
+    digest = (digest ^ word) * 0x9E3779B97F4A7C15u;
+    digest ^= digest >> 32;
+  }
+  return uint32_t(digest);
 }
 
 std::string Call::describe() const {

@@ -30,11 +30,17 @@ struct Call {
   ReduceKind reduction = ReduceKind::Sum;
   int root = -1;          // -1: rootless
   uint64_t bytes = 0;     // what all ranks must agree on; 0 where sizes may differ
-  uint64_t sequence = 0;  // the how-manieth collective of the group, from 1
+  uint32_t sequence = 0;  // the how-manieth collective of the group, from 1; wraps
+  uint32_t history = 0;   // a digest of all collectives before it: ranks that parted unnoticed notice now
+  uint64_t previous = 0;  // what() of the one before it, to say where they parted
+
+  uint64_t what() const;  // kind, dtype, reduction and root in one word
 
   Fingerprint fingerprint() const;
   static Call from(const Fingerprint& fingerprint);
-  std::string describe() const;  // "all_reduce(sum, 1024 x float32, 4096 bytes) #12"
+  static Call from_what(uint64_t what);
+  uint32_t history_with_it() const;  // the history of the next one
+  std::string describe() const;      // "all_reduce(sum, 1024 x float32, 4096 bytes) #12"
 };
 
 const char* name_of(CollectiveKind kind);

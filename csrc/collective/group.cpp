@@ -1,5 +1,7 @@
 #include "collective/group.h"
 
+#include <utility>
+
 #include "collective/local/local_group.h"
 
 namespace dlslime {
@@ -24,14 +26,36 @@ Group::Group(Executor& executor, Messenger& messenger, Parts parts)
 Group::~Group() { executor_.retire(*this); }
 
 const Call& Group::begin(Call call) {
-  call.sequence = ++begun_;
+  call.sequence = uint32_t(++begun_);
+  call.history = std::exchange(history_, 0);
+  call.previous = std::exchange(previous_, call.what());
+  history_ = call.history_with_it();
   current_ = call;
   for (int rank = 0; rank < size(); ++rank) {
-    if (call.sequence <= left_after_[rank]) continue;
-    throw Failure(
-        Status(Code::kClosed, "rank " + std::to_string(rank) + " has left the group").at_peer(rank));
+    if (begun_ > left_after_[rank]) {
+      const std::string who = "rank " + std::to_string(rank);
+      throw Failure(Status(Code::kClosed, who + " has left the group").at_peer(rank));
+    }
+    const Fingerprint* theirs = local_ ? nullptr : channel_.waiting_from(rank);
+    if (theirs && disagrees(*theirs)) throw Failure(mismatch(rank, *theirs, call.fingerprint()));
   }
   return current_;
+}
+
+// Is it about the collective that is going on here, and not the same one?
+bool Group::disagrees(const Fingerprint& theirs) const {
+  return Call::from(theirs).sequence == current_.sequence && theirs != current_.fingerprint();
+}
+
+void Group::unasked(int rank, const Fingerprint& theirs) {
+  const Call there = Call::from(theirs);
+  if (begun_ > finished_ && disagrees(theirs)) return fail(mismatch(rank, theirs, current_.fingerprint()));
+  if (begun_ == finished_ && int32_t(there.sequence - uint32_t(finished_)) <= 0) {
+    fail(Status(Code::kMismatch, "rank " + std::to_string(rank) + " called " + there.describe() +
+                                     " in the place of a collective that rank " +
+                                     std::to_string(parts_.rank) + " has finished without it")
+             .at_peer(rank));
+  }
 }
 
 void Group::fail(Status why) {
@@ -39,8 +63,8 @@ void Group::fail(Status why) {
   if (!first && !spared_) return;
   spared_ = false;
   executor_.fail(*this, why);
-#if DLSLIME_PLANT_BUG == \
-    3  // the simulator must notice: a failure that is not passed on leaves the others to their deadlines
+#if DLSLIME_PLANT_BUG == 3
+  // The simulator must notice: a failure that is not passed on leaves the others to their deadlines.
   return;
 #endif
   if (first && !left_) channel_.tell_failure(why, finished_ + 1);
@@ -72,10 +96,19 @@ void Group::peer_left(int rank, uint64_t finished) {
 
 Status Group::mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) {
   const Call there = Call::from(theirs), here = Call::from(mine);
-  std::string text = "rank " + std::to_string(rank) + " called " + there.describe() + " where rank " +
-                     std::to_string(parts_.rank) + " called " + here.describe();
+  const bool parted_before =
+      there.what() == here.what() && there.bytes == here.bytes && there.sequence == here.sequence;
+  const Call they = parted_before ? Call::from_what(there.previous) : there;
+  const Call we = parted_before ? Call::from_what(here.previous) : here;
+  std::string text = "rank " + std::to_string(rank) + " called " + they.describe() + " where rank " +
+                     std::to_string(parts_.rank) + " called " + we.describe();
+  if (parted_before && there.previous == here.previous) {
+    text = "rank " + std::to_string(rank) + " and rank " + std::to_string(parts_.rank) +
+           " called different collectives some time ago";
+  }
+  if (parted_before) text += ", before " + here.describe();
   if (there.sequence != here.sequence) {
-    text += "; it is " + std::to_string(int64_t(there.sequence - here.sequence)) + " collectives ahead";
+    text += "; it is " + std::to_string(int32_t(there.sequence - here.sequence)) + " collectives ahead";
   }
   return Status(Code::kMismatch, text).at_peer(rank);
 }

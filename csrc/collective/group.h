@@ -75,18 +75,23 @@ class Group final : public Scope, public ChannelListener {
 
   void peer_failed(int rank, const Status& why, uint64_t since) override;
   void peer_left(int rank, uint64_t finished) override;
+  void unasked(int rank, const Fingerprint& fingerprint) override;
   Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) override;
 
  protected:
   void on_failure(const Status& why) override { fail(why); }
 
  private:
+  bool disagrees(const Fingerprint& theirs) const;
+
   Executor& executor_;
   Parts parts_;
   Channel channel_;
   std::unique_ptr<LocalGroup> local_;
   Scratch scratch_;
   Call current_;
+  uint32_t history_ = 0;
+  uint64_t previous_ = 0;
   uint64_t begun_ = 0, finished_ = 0;
   std::vector<uint64_t> left_after_;  // by rank; operations it finished before it left
   bool left_ = false;

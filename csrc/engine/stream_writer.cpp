@@ -78,7 +78,8 @@ size_t StreamWriter::write_once() {
     add(frame_.head.data() + head, frame_.head_size - head);
     add(frame_.payload.data() + body, frame_.payload.size() - body);
   };
-#if DLSLIME_PLANT_BUG == 2  // the simulator must notice: a message slips into the middle of a payload frame
+#if DLSLIME_PLANT_BUG == 2
+  // The simulator must notice: a message slips into the middle of a payload frame.
   add_out(), add_frame();
 #else
   if (frame_.begun)

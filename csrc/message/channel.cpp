@@ -114,6 +114,12 @@ bool Channel::flushed() const {
   return std::ranges::all_of(peers_, [&](Endpoint* peer) { return !peer || messenger_.flushed(*peer); });
 }
 
+const Fingerprint* Channel::waiting_from(int rank) const {
+  const auto found = flows_.find(Key{rank, kCollectiveTag});
+  if (found == flows_.end() || found->second.arrived.empty()) return nullptr;
+  return &found->second.arrived.front().head.fingerprint;
+}
+
 std::vector<int> Channel::unexpected_from() const {
   std::vector<int> ranks;
   for (const auto& [key, flow] : flows_) {

@@ -29,6 +29,8 @@ class ChannelListener {
   virtual ~ChannelListener() = default;
   // Dead or unreachable (since is 0), or it said that the group failed in its `since`-th collective.
   virtual void peer_failed(int rank, const Status& why, uint64_t since) = 0;
+  // A message of a collective that nothing here waits for: of a later one, or of one that the ranks disagree about.
+  virtual void unasked(int rank, const Fingerprint& fingerprint) = 0;
   virtual void peer_left(int rank, uint64_t finished) = 0;  // an orderly end after so many operations
   virtual Status mismatch(int rank, const Fingerprint& theirs,
                           const Fingerprint& mine) = 0;  // words the error
@@ -55,6 +57,8 @@ class Channel {
   void tell_bye(uint64_t finished);
   bool flushed() const;
   bool left(int rank) const { return left_[rank]; }
+  // The oldest message of a collective that waits from a rank, or null.
+  const Fingerprint* waiting_from(int rank) const;
   // Ranks from which a message waits that nobody here has asked for: whoever is in another operation than we are.
   std::vector<int> unexpected_from() const;
 

@@ -52,6 +52,7 @@ void Channel::arrive(int from, const MessageHead& head, std::span<const std::byt
   ++flow(from, head.tag).arrivals;
   if (RecvRequest* request = match(from, head)) return accept(*request, head, body);
   flow(from, head.tag).arrived.push_back({head, std::vector<std::byte>(body.begin(), body.end()), ++order_});
+  if (head.tag >= kCollectiveTag) listener_.unasked(from, head.fingerprint);
 }
 
 RecvRequest* Channel::match(int from, const MessageHead& head) {

@@ -74,8 +74,8 @@ class LocalGroup {
   // ---- steps ----
   uint64_t next_in() { return ++in_step_; }
   uint64_t next_out() { return ++out_step_; }
-#if DLSLIME_PLANT_BUG == \
-    1  // the simulator must notice: a slot is overwritten while a slow rank still reads it
+#if DLSLIME_PLANT_BUG == 1
+  // The simulator must notice: a slot is overwritten while a slow rank still reads it.
   auto in_free(uint64_t) { return all(kConsumed, 0); }
 #else
   auto in_free(uint64_t k) { return all(kConsumed, k > kSlots ? k - kSlots : 0); }
