@@ -211,7 +211,7 @@ void Executor::retire(Scope& scope) {
   }
 }
 
-void Executor::fail(Scope& scope, Status why) { fail(scope, std::move(why), nullptr); }
+void Executor::fail(Scope& scope, const Status& why) { fail(scope, why, nullptr); }
 
 void Executor::fail_after_running(Scope& scope, Status why) { fail(scope, std::move(why), scope.running_); }
 

@@ -78,7 +78,7 @@ class Executor {
   void set_ladder(Ladder ladder) { ladder_ = ladder; }
   void add(Poller& poller) { pollers_.push_back(&poller); }
   void remove(Poller& poller) { std::erase(pollers_, &poller); }
-  void fail(Scope& scope, Status why);  // sticky: fails what is active and what comes later
+  void fail(Scope& scope, const Status& why);  // sticky: fails what is active and what comes later
   void fail_after_running(Scope& scope,
                           Status why);  // the same, but the ordered operation that runs now may end
   void fail(Operation& op, Status why);

@@ -9,6 +9,7 @@ namespace {
 
 std::vector<Endpoint*> endpoints(const std::vector<std::shared_ptr<Endpoint>>& peers) {
   std::vector<Endpoint*> all;
+  all.reserve(peers.size());
   for (const auto& peer : peers) all.push_back(peer.get());
   return all;
 }
@@ -58,7 +59,7 @@ void Group::unasked(int rank, const Fingerprint& theirs) {
   }
 }
 
-void Group::fail(Status why) {
+void Group::fail(const Status& why) {
   const bool first = failed().ok();
   if (!first && !spared_) return;
   spared_ = false;

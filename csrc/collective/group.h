@@ -66,8 +66,8 @@ class Group final : public Scope, public ChannelListener {
   const Call& current() const { return current_; }
   uint64_t finished() const { return finished_; }
 
-  void fail(Status why);  // and tell the others
-  void leave();           // an orderly end: what is still active fails, the others are told
+  void fail(const Status& why);  // and tell the others
+  void leave();                  // an orderly end: what is still active fails, the others are told
   bool flushed() const { return channel_.flushed(); }
   std::vector<int> ahead()
       const;                    // who waits in a collective that this rank has not begun, as far as is known

@@ -61,6 +61,7 @@ bool Messenger::flushed(const Endpoint& endpoint) const {
 void Messenger::down(Endpoint& endpoint, const Status& why) {
   backlog_.erase(&endpoint);
   std::vector<Channel*> all;
+  all.reserve(channels_.size());
   for (const auto& [context, channel] : channels_) all.push_back(channel);
   for (Channel* channel : all) channel->down(endpoint, why);
 }

@@ -73,6 +73,8 @@ void Dialer::failed(const Status& why) {
   back_off_ = std::min(2 * back_off_, kLongestBackOff);
 }
 
+// By value: hanging up drops the handshake, whose failure this may be.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 void Dialer::finish(Status why) {
   hang_up();
   state_ = State::kOver;

@@ -87,7 +87,7 @@ size_t SocketPipe::read(std::span<std::byte> into) {
   return 0;
 }
 
-void SocketPipe::end(std::string how) {
+void SocketPipe::end(const std::string& how) {
   state_ = Status(Code::kLinkLost, "connection to " + peer_ + ": " + how);
   close();
   owner_->due();

@@ -59,7 +59,7 @@ class SocketPipe final : public BytePipe {
   void arm(bool on);
   void happened(uint32_t events);
   void write_failed(int error);
-  void end(std::string how);
+  void end(const std::string& how);
 
   Reactor& reactor_;
   Lingering& lingering_;
