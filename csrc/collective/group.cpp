@@ -64,10 +64,6 @@ void Group::fail(const Status& why) {
   if (!first && !spared_) return;
   spared_ = false;
   executor_.fail(*this, why);
-#if DLSLIME_PLANT_BUG == 3
-  // The simulator must notice: a failure that is not passed on leaves the others to their deadlines.
-  return;
-#endif
   if (first && !left_) channel_.tell_failure(why, finished_ + 1);
 }
 
