@@ -213,7 +213,7 @@ void Executor::retire(Scope& scope) {
 
 void Executor::fail(Scope& scope, const Status& why) { fail(scope, why, nullptr); }
 
-void Executor::fail_after_running(Scope& scope, Status why) { fail(scope, std::move(why), scope.running_); }
+void Executor::fail_after_running(Scope& scope, const Status& why) { fail(scope, why, scope.running_); }
 
 void Executor::fail(Scope& scope, Status why, const Operation* spared) {
   if (scope.failed_.ok()) scope.failed_ = why;

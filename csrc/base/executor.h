@@ -80,7 +80,7 @@ class Executor {
   void remove(Poller& poller) { std::erase(pollers_, &poller); }
   void fail(Scope& scope, const Status& why);  // sticky: fails what is active and what comes later
   void fail_after_running(Scope& scope,
-                          Status why);  // the same, but the ordered operation that runs now may end
+                          const Status& why);  // the same, but the ordered operation that runs now may end
   void fail(Operation& op, Status why);
   void retire(
       Scope& scope);  // its last word: nothing of it is active any more, nothing will be reported to it
