@@ -215,7 +215,7 @@ void Executor::fail(Scope& scope, const Status& why) { fail(scope, why, nullptr)
 
 void Executor::fail_after_running(Scope& scope, const Status& why) { fail(scope, why, scope.running_); }
 
-void Executor::fail(Scope& scope, Status why, const Operation* spared) {
+void Executor::fail(Scope& scope, const Status& why, const Operation* spared) {
   if (scope.failed_.ok()) scope.failed_ = why;
   std::vector<Operation*> hit;
   for (Operation* op = active_.front(); op; op = active_.next(*op)) {

@@ -122,7 +122,7 @@ class Executor {
   void settle(Operation& op);
   void finish(Operation& op, Status status);
   void start_next(Scope& scope);
-  void fail(Scope& scope, Status why, const Operation* spared);
+  void fail(Scope& scope, const Status& why, const Operation* spared);
   Status outcome(Operation& op);
   bool report_failures();
 
