@@ -32,10 +32,6 @@ dist.destroy_process_group()
 def _torchrun(folder: Path, behaviour: str, *options: str) -> subprocess.CompletedProcess[str]:
     job = folder / "job.py"
     job.write_text(JOB)
-    # The package under test may be found through the working directory, not installed.
-    path = os.pathsep.join(
-        filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
-    )
     return subprocess.run(
         [
             sys.executable,
@@ -50,7 +46,7 @@ def _torchrun(folder: Path, behaviour: str, *options: str) -> subprocess.Complet
             str(folder),
             behaviour,
         ],
-        env={**os.environ, **BASE_ENV, "OMP_NUM_THREADS": "1", "TEST_BACKEND": BACKEND, "PYTHONPATH": path},
+        env={**os.environ, **BASE_ENV, "OMP_NUM_THREADS": "1", "TEST_BACKEND": BACKEND},
         capture_output=True,
         text=True,
         timeout=120,
