@@ -5,8 +5,8 @@
 // Ownership:  operations belong to the caller until done; pollers and the sleeper outlive the executor's use of them.
 // Errors:     operations end with a Status; nothing here throws.
 // Units:      Nanos on the given clock.
-// Invariants: coroutine code runs only under the token; bulk work runs only without it; nobody holds the token in a system
-//             call other than the sleeper's.
+// Invariants: coroutine code runs only under the token; bulk work runs only without it. Under the token nobody blocks but the
+//             sleeper; engines make system calls there, non-blocking ones, each bounded by what one pass may take.
 #pragma once
 #include <atomic>
 #include <functional>

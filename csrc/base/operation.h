@@ -35,8 +35,8 @@ class Scope {
   const Status& failed() const { return failed_; }
 
  protected:
-  // Under the token, after an ordered operation has ended in failure (once, the first): the scope decides whether that
-  // poisons it, by Executor::fail, and tells others.
+  // Under the token, at the end of a pass in which an ordered operation of an unfailed scope ended in failure: the scope decides
+  // whether that poisons it, by Executor::fail, and tells others.
   virtual void on_failure(const Status&) {}
 
  private:

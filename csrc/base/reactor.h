@@ -2,7 +2,8 @@
 //
 // Threads:    wake() from any thread; everything else under the executor's token.
 // Ownership:  descriptors and handlers belong to the caller, who removes them before they die.
-// Units:      Nanos.
+// Errors:     the constructor and add() throw std::system_error where the system has no descriptors or memory left.
+// Units:      Nanos; a sleep is rounded up to whole milliseconds, epoll's own unit.
 // Invariants: a handler may add and remove descriptors, its own too.
 #pragma once
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Plan: which algorithm and chunk a group uses for an operation and size. The same on all ranks: it is part of what they agree on
-// when the group is made.
+// Plan: which algorithm and chunk a group uses for an operation and size. Compiled in: peers of one group run the same build
+// (PeerInfo's wire version says so), so it is the same on all ranks without being exchanged.
 //
 // Threads: a value.   Units: bytes.
 // Invariants: an operation's result depends on layout, size, dtype and plan alone, never on timing.

@@ -1,9 +1,10 @@
-// The engine contract: a way to move bytes. One folder and one registration per engine; no engine's name appears above csrc/engine.
+// The engine contract: a way to move bytes. One folder and one registration per engine; no engine's name appears above.
 //
-// Threads:    everything under the executor's token, except Engine construction, reach() and SharedPages::read_private.
+// Threads:    everything under the executor's token, except address() and SharedPages::read_private.
 // Ownership:  an Endpoint belongs to who connected it; a Segment to who posted it, until completed() or cancel().
-// Errors:     reach() says why not; an endpoint that fails calls down() once and completes every segment with the same Status;
-//             nothing throws, nothing blocks.
+// Errors:     reach() says why not; an endpoint that fails calls down() once and completes every segment with the same Status.
+//             Nothing blocks. connect() and share() may throw std::system_error or std::bad_alloc where the system has nothing
+//             left; nothing else throws.
 // Units:      bytes.
 // Order:      reach(peer), then offer(peer) on both sides, then connect(peer, the other's offer) on both, or withdraw(peer).
 // Invariants: messages of one endpoint arrive whole, once, in order. A segment's completion means: put - the bytes have landed

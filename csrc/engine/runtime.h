@@ -1,7 +1,8 @@
 // Runtime: what one process has to reach others with: its identity, its engines in order of preference, its connections.
 //
 // Threads:    under the token.
-// Ownership:  owns engines and the region table; connections are shared by the groups that use them and go with the last one.
+// Ownership:  owns the engines; refers to the executor and the region table, which outlive it; connections are shared by the
+//             groups that use them and go with the last one.
 // Errors:     none of its own.
 // Invariants: one connection per peer process and engine at a time.
 #pragma once

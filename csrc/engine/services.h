@@ -1,7 +1,7 @@
-// Services: what every engine is given by the Runtime that owns it.
+// Services: what every engine is given by whoever makes it (torch_ext's Process, a test's host).
 //
 // Threads:    a bundle of references; what may be called when is said by each of them.
-// Ownership:  all of it belongs to the Runtime and outlives the engine and the engine's endpoints.
+// Ownership:  all of it belongs to who makes the engine and outlives the engine and its endpoints.
 #pragma once
 #include "base/clock.h"
 #include "base/executor.h"

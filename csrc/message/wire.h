@@ -35,7 +35,7 @@ enum class MessageKind : uint8_t {
 
 struct MessageHead {
   MessageKind kind{};
-  uint8_t code = 0;  // kFail, kSendGone, kReceiveGone: a Code
+  uint8_t code = 0;  // kFail, kReceiveGone: a Code
   uint16_t reserved = 0;
   int32_t source = -1;  // the sender's rank in the group
   uint64_t context = 0;

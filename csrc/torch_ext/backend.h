@@ -1,6 +1,5 @@
-// DlslimeBackend: c10d's Backend. One file per kind of call: backend.cpp (life and time), backend_groups.cpp
-// (split, merge, shrink), backend_reduce.cpp and backend_copy.cpp (collectives), backend_p2p.cpp (messages,
-// batches, barriers).
+// DlslimeBackend: c10d's Backend. One file per kind of call: backend.cpp (life and time), backend_groups.cpp (split, merge,
+// shrink), backend_reduce.cpp and backend_copy.cpp (collectives), backend_p2p.cpp (messages, batches, barriers).
 //
 //   state       what holds                                       moved on by
 //   ----------  -----------------------------------------------  --------------------------------
@@ -8,11 +7,12 @@
 //   aborted     everything fails, at the peers too               shutdown()
 //   shut down   the group is gone; new operations are refused    -
 //
-// Threads:    every method from any thread, without the GIL where torch calls it so; a batch belongs to who
-// started it. Ownership:  shares the member with its works, which may outlive it. Errors:     arguments:
-// ValueError / TypeError before anything is posted. Operations: by the Work. Units:      milliseconds.
-// Invariants: collectives are issued in call order. abort() and shutdown() are idempotent and bounded; so is
-// the destructor.
+// Threads:    every method from any thread, without the GIL where torch calls it so; there is one batch per backend, as
+//             with torch's own coalescing manager: what any thread issues between start and end joins it.
+// Ownership:  shares the member with its works, which may outlive it.
+// Errors:     arguments: ValueError / TypeError before anything is posted. Operations: by the Work.
+// Units:      milliseconds.
+// Invariants: collectives are issued in call order. abort() and shutdown() are idempotent and bounded; so is the destructor.
 #pragma once
 #include <map>
 #include <mutex>

@@ -1,8 +1,8 @@
 // Engines: the registration. The one place above csrc/engine/ that knows engines by name.
 //
-// Threads:    under the executor's token.
+// Threads:    make_engine(): under the executor's token; route_to() never under it.
 // Ownership:  the runtime owns what is made.
-// Errors:     an engine that can't be made is left out; why() says so, for logs and reports.
+// Errors:     an engine that can't be made is left out, with the reason as a Status (kept: Process::why_not).
 #pragma once
 #include <string>
 #include <vector>

@@ -30,7 +30,7 @@ class Job : public Operation {
   ~Job() override = default;
 
   std::string describe() const override;  // with group, rank and engine
-  virtual std::string call() const = 0;   // "all_reduce(sum, float32, 4096 bytes) #12"
+  virtual std::string call() const = 0;   // "all_reduce(sum, 1024 x float32) #12"
   virtual uint64_t sequence() const { return 0; }
   virtual int source() const { return -1; }  // of a finished receive
 

@@ -1,14 +1,15 @@
 // Member: one rank's membership in a group, and the operations issued through it.
 //
-//   state    what holds                                                    moved on by
-//   -------  ------------------------------------------------------------  ---------------------
-//   open     operations may be issued                                      leave(), close()
-//   left     new operations are refused, those that were active have failed  close()
-//   closed   the group is gone (or goes with the last operation)            -
+//   state    what holds                                                       moved on by
+//   -------  ---------------------------------------------------------------  ---------------------
+//   open     operations may be issued                                         leave(), close()
+//   left     new operations are refused, those that were active have failed   close()
+//   closed   the group is gone (or goes with the last operation)              -
 //
-// Threads:    any, never under the token.
-// Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group
-// alive. Errors:     enter() answers why nothing can be issued; nothing throws. Units:      Nanos.
+// Threads:    any, and never under the token, but for ahead(), which needs it, and name(), which does not mind.
+// Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group alive.
+// Errors:     enter() answers why nothing can be issued; nothing throws.
+// Units:      Nanos.
 // Invariants: bounded: nothing here waits longer than the time it is given.
 #pragma once
 #include <atomic>

@@ -129,8 +129,8 @@ void Process::stop_all() {
 
 // ---- fork ----
 
-// Nothing of ours may be half done in the copy that the child gets, and the child must be able to make a
-// process of its own.
+// Nothing of ours may be half done in the copy that the child gets, and the child must be able to make a Process of its own: the
+// locks are held across fork() and released on both sides, but for the executor's, which nobody touches in the child any more.
 void Process::before_fork() {
   g_mutex.lock();
   if (Process* process = g_current.load()) {

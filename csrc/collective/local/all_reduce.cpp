@@ -2,7 +2,7 @@
 //   S <= kInline    in the line itself.                     Cost: a + N S (read)
 //   S <= one_shot   everybody reads everybody's slot.       Cost: 2a + S c + N S (read)
 //   larger          two-shot: each rank reduces its shard of every chunk, then all take all shards; three-stage pipeline of
-//                   chunks.                                 Cost: 2a + ~3 S c, whatever N is
+//                   chunks.                                 Cost: 3a + (2 - 1/N) S c + S (read), whatever N is
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
 

@@ -1,5 +1,5 @@
 // Reduce: small vectors are folded by the root; large ones by everybody, shard by shard, and taken by the root (two_shot).
-// Cost: small a + S c (root: N S read); large 2a + ~2 S c.
+// Cost: small a + S c (root: N S read); large 3a + ~2 S c + S (read).
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
 

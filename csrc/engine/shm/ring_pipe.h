@@ -4,8 +4,8 @@
 // Ownership:  owns both mappings; shares the peer.
 // Errors:     state() turns kPeerDied when the peer's process ends, kLinkLost when it closes; bytes written before still arrive.
 // Units:      bytes.
-// Invariants: `tail` is written by the ring's writer only, `head` by its reader only; tail - head <= kRingBytes; nothing read from
-//             the peer's words is trusted beyond that.
+// Invariants: `tail` is written by the ring's writer only, `head` by its reader only; tail - head <= Ring::kBytes; nothing read
+//             from the peer's words is trusted beyond that.
 #pragma once
 #include <atomic>
 #include <memory>

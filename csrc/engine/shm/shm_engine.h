@@ -1,6 +1,6 @@
 // ShmEngine: processes on one host, proven by mapping each other's page through /proc: no guess from names or environment.
 //
-// Threads:    under the token, but for create() and address().
+// Threads:    under the token, but for address().
 // Ownership:  endpoints and pages belong to who made them and must be gone before the engine.
 // Errors:     reach() says what is in the way; then another engine serves the pair.
 // Units:      bytes.

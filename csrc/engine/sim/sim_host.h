@@ -2,9 +2,8 @@
 //
 // Threads:    one.
 // Ownership:  belongs to the world; whatever uses its engine and executor dies before the world.
-// Units:      a step is one pass, one publish or one write into a pipe; "killed at step k" means that it
-// takes k of them. Invariants: after its death nothing of it becomes visible any more, though its coroutines
-// may be unwound.
+// Units:      a step is one pass, one publish or one write into a pipe; "killed at step k" means that it takes k of them.
+// Invariants: after its death nothing of it becomes visible any more, though its coroutines may be unwound.
 #pragma once
 #include <string>
 #include <vector>

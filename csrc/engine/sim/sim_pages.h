@@ -1,9 +1,9 @@
 // SimPages: shared pages over plain memory, whose words reach each reader late.
 //
 // Threads:    one, whatever the contract allows.
-// Ownership:  a rank's memory lives as long as anybody has attached it; its readers' copies of the words are
-// their own. Errors:     see SharedPages; reading a dead rank's private memory is kPeerDied. Invariants: a
-// later value may overtake an earlier one, which is then dropped. Payload and data are seen at once: whoever
+// Ownership:  a rank's memory lives as long as anybody has attached it; its readers' copies of the words are their own.
+// Errors:     see SharedPages; reading a dead rank's private memory is kPeerDied.
+// Invariants: a later value may overtake an earlier one, which is then dropped. Payload and data are seen at once: whoever
 //             overwrites them before a slow reader has read them shows as wrong data.
 #pragma once
 #include <cstdlib>

@@ -1,10 +1,9 @@
-// SimPipe: one end of a simulated wire between two hosts. Delays, cuts and chokes what it carries as the seed
-// says.
+// SimPipe: one end of a simulated wire between two hosts. Delays, cuts and chokes what it carries as the seed says.
 //
 // Threads:    one; a SimPipe belongs to a SimEndpoint, the SimWire to both ends and to the bytes under way.
-// Errors:     broken by the other end's close (kLinkLost), its death (kPeerDied) or a cut; what was under way
-// still arrives. Units:      bytes. Invariants: bytes arrive once and in order; at most `pipe_capacity` lie
-// in one direction.
+// Errors:     broken by the other end's close (kLinkLost), its death (kPeerDied) or a cut; what was under way still arrives.
+// Units:      bytes.
+// Invariants: bytes arrive once and in order; at most `pipe_capacity` lie in one direction.
 #pragma once
 #include <array>
 #include <memory>

@@ -1,10 +1,8 @@
-// SimWorld: all ranks in one process and one thread, in virtual time, with delays, deaths and freezes drawn
-// from a seed.
+// SimWorld: all ranks in one process and one thread, in virtual time, with delays, deaths and freezes drawn from a seed.
 //
 // Threads:    one; reads no clock of the operating system, never sleeps.
-// Ownership:  owns its hosts; what tests hang on them (operations, endpoints, pages) dies first, or after
-// bury(). Errors:     run_until() says why the predicate did not become true: a deadlock (nothing can ever
-// happen again), a livelock
+// Ownership:  owns its hosts; what tests hang on them (operations, endpoints, pages) dies first, or after bury().
+// Errors:     run_until() says why the predicate did not become true: a deadlock (nothing can ever happen again), a livelock
 //             (time stands still), or the limit; each with what every rank was doing.
 // Units:      Nanos of virtual time.
 // Invariants: a run is a function of the SimConfig and the program alone.

@@ -3,17 +3,16 @@
 //   state         what holds                       moved on by
 //   ------------  -------------------------------  ---------------------------------------------------------
 //   kWaiting      no socket; next attempt at at_   tick() at that time
-//   kConnecting   a connect is under way           room to write: kGreeting; an error, no answer: failed
-//   attempt kGreeting     Hello is sent                    a good Reply: kOver (connected); anything else:
-//   failed attempt kOver         the owner has been told          - A failed attempt leads to kWaiting, or to
-//   kOver (unreachable) when it is final or the budget is used up.
+//   kConnecting   a connect is under way           room to write: kGreeting; an error, no answer: attempt failed
+//   kGreeting     Hello is sent                    a good Reply: kOver (connected); anything else: attempt failed
+//   kOver         the owner has been told          -
+//
+// A failed attempt leads to kWaiting, or to kOver (unreachable) when it is final or the budget is used up.
 //
 // Threads:    under the token.
-// Errors:     unreachable(): kPeerDied - nobody listens there, or another process does; kMismatch - another
-// wire version;
+// Errors:     unreachable(): kPeerDied - nobody listens there, or another process does; kMismatch - another wire version;
 //             kLinkLost - anything else, with the last attempt's reason. All name the address.
-// Invariants: a peer that has accepted but is busy with something else is waited for without limit:
-// operations have deadlines.
+// Invariants: a peer that has accepted but is busy with something else is waited for without limit: operations have deadlines.
 #pragma once
 #include <optional>
 

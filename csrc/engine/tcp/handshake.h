@@ -1,30 +1,26 @@
 // Handshake: two processes that know each other's PeerInfo prove it to each other. Bytes in, bytes out.
 //
 //   initiator                                 acceptor
-//   Hello: versions, ids, nonce, proof   -->                          proof: keyed with the acceptor's secret
-//   (it is in the store)
+//   Hello: versions, ids, nonce, proof   -->                       proof: keyed with the acceptor's secret (it is in the store)
 //                                        <--  Reply: verdict, nonce, proof
-//   Confirm: proof                       -->                          both: keyed with the pair's key, over
-//   Hello and nonces
+//   Confirm: proof                       -->                       both: keyed with the pair's key, over Hello and nonces
 //
-//   Hello's proof keeps strangers out before the acceptor knows who calls: it may have to wait until its own
-//   process connects to the caller and so learns the caller's secret ("parked").
+//   Hello's proof keeps strangers out before the acceptor knows who calls: it may have to wait until its own process connects to
+//   the caller and so learns the caller's secret ("parked").
 //
 //   side       state        what holds                   moved on by
-//   ---------  -----------  ---------------------------
-//   ------------------------------------------------------ initiator  kReading     Hello is in out() a good
-//   Reply: kDone, Confirm in out(); else kFailed acceptor   kReading     nothing but bytes so far     a good
-//   Hello: kParked; another version: told so, kFailed acceptor   kParked      a reader of the store calls
-//   admit(): Reply in out(), kConfirming acceptor   kConfirming  the caller knows our secret  a good Confirm:
-//   kDone; else kFailed both       kDone        the peer is who it says      - both       kFailed failure()
-//   says why           -
+//   ---------  -----------  ---------------------------  ------------------------------------------------------
+//   initiator  kReading     Hello is in out()            a good Reply: kDone, Confirm in out(); else kFailed
+//   acceptor   kReading     nothing but bytes so far     a good Hello: kParked; another version: told so, kFailed
+//   acceptor   kParked      a reader of the store calls  admit(): Reply in out(), kConfirming
+//   acceptor   kConfirming  the caller knows our secret  a good Confirm: kDone; else kFailed
+//   both       kDone        the peer is who it says      -
+//   both       kFailed      failure() says why           -
 //
 // Threads:    none of its own.
-// Errors:     failure(): kMismatch (wire versions), kPeerDied (another process has that address now), kDenied
-// (wrong proof),
+// Errors:     failure(): kMismatch (wire versions), kPeerDied (another process has that address now), kDenied (wrong proof),
 //             kInvalid (not our protocol).
-// Invariants: asks for exactly the bytes of the next message, so nothing of what follows is swallowed; every
-// field is checked
+// Invariants: asks for exactly the bytes of the next message, so nothing of what follows is swallowed; every field is checked
 //             before use; proofs are compared in constant time.
 #pragma once
 #include <array>

@@ -1,14 +1,11 @@
-// Listener: accepts connections, finds out who calls, and hands each to the endpoint that waits for that
-// peer.
+// Listener: accepts connections, finds out who calls, and hands each to the endpoint that waits for that peer.
 //
 //   a caller is    while                                              limits
-//   -------------  -------------------------------------------------
-//   --------------------------------------------- a stranger     its Hello is not complete kMaxStrangers,
-//   kStrangerTime; full: the rest stays in
-//                                                                     the kernel's backlog, the oldest makes
-//                                                                     room after a while
-//   parked         it has read the store, no endpoint waits for it    kMaxParked, kMaxParkedPerPeer; until it
-//   hangs up confirming     it is promised to a Seat, its proof is awaited     one per Seat; kConfirmTime
+//   -------------  -------------------------------------------------  ---------------------------------------------
+//   a stranger     its Hello is not complete                          kMaxStrangers, kStrangerTime; full: the rest stays in
+//                                                                     the kernel's backlog, the oldest makes room after a while
+//   parked         it has read the store, no endpoint waits for it    kMaxParked, kMaxParkedPerPeer; until it hangs up
+//   confirming     it is promised to a Seat, its proof is awaited     one per Seat; kConfirmTime
 //   gone           handed over, or closed for any other reason        -
 //
 // Threads:    under the token.

@@ -2,6 +2,7 @@
 //
 // Threads:    any; not under the token: a name is looked up, which may take as long as the resolver likes.
 // Errors:     kInvalid: no such host or interface; kUnavailable: it has no usable address.
+// Invariants: a numeric address comes back, never a name.
 #pragma once
 #include <string>
 #include <string_view>

@@ -1,10 +1,9 @@
-// TcpEndpoint: a StreamEndpoint over a socket that is there sooner or later. Messages and segments queue
-// until then.
+// TcpEndpoint: a StreamEndpoint over a socket that is there sooner or later. Messages and segments queue until then.
 //
 // Threads:    under the token.
-// Ownership:  its owner may delete it at any time, except inside its own poll (a callback about this very
-// endpoint). Errors:     see Endpoint; one whose peer never calls stays up and silent: operations end at
-// their deadlines. Invariants: polled only when it is in the due list.
+// Ownership:  its owner may delete it at any time, except inside its own poll (a callback about this very endpoint).
+// Errors:     see Endpoint; one whose peer never calls stays up and silent: operations end at their deadlines.
+// Invariants: polled only when it is in the due list.
 #pragma once
 #include <memory>
 

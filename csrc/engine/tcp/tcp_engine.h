@@ -1,12 +1,10 @@
-// TcpEngine: messages and segments over one authenticated TCP connection per endpoint. Of two processes the
-// one with the lower PeerInfo::id calls, the other one waits to be called; both endpoints exist at once.
+// TcpEngine: messages and segments over one authenticated TCP connection per endpoint. Of two processes the one with the lower
+// PeerInfo::id calls, the other one waits to be called; both endpoints exist at once.
 //
-// Threads:    create(), reach(), address(): any. Everything else, and destruction, under the executor's
-// token. Ownership:  endpoints belong to who connected them and must be gone before the engine. Who owns the
-// engine adds it to the
+// Threads:    create(), reach(), address(): any. Everything else, and destruction, under the executor's token.
+// Ownership:  endpoints belong to who connected them and must be gone before the engine. Who owns the engine adds it to the
 //             executor, behind the reactor.
-// Errors:     create(): kInvalid (an address that can't be meant), kUnavailable (the system refuses).
-// Afterwards nothing fails
+// Errors:     create(): kInvalid (an address that can't be meant), kUnavailable (the system refuses). Afterwards nothing fails
 //             but endpoints, each by itself: see dialer.h and socket_pipe.h.
 // Units:      bytes.
 // Invariants: an endpoint costs a system call only when epoll has spoken for it or its owner wants something.
