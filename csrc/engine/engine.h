@@ -8,7 +8,7 @@
 // Units:      bytes.
 // Order:      reach(peer), then offer(peer) on both sides, then connect(peer, the other's offer) on both, or withdraw(peer).
 // Invariants: messages of one endpoint arrive whole, once, in order. A segment's completion means: put - the bytes have landed
-//             in the peer's memory; get - they are here. completed() is never called from inside put(), get() or post().
+//             in the peer's memory (or, asked for `buffered`, its own memory is free again); get - they are here. completed() is never called from inside put(), get() or post().
 //             After cancel() returns, the engine touches the segment and its local memory no more.
 #pragma once
 #include <cstddef>
@@ -39,6 +39,8 @@ class Segment : public Hook<Segment> {
   RemoteRegion remote;
   uint64_t offset = 0;  // in the remote region
   uint64_t notify = 0;  // put only: handed to the peer's landed() after the last byte; 0 = none
+  bool buffered =
+      false;  // put only: complete as soon as `local` may be written again; a later failure is the peer's to tell
 
  private:
   friend class StreamEndpoint;

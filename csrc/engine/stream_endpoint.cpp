@@ -27,7 +27,7 @@ bool StreamEndpoint::post(std::span<const std::byte> head, std::span<const std::
   if (!state_.ok()) return true;  // swallowed: down() tells
   if (!writer_.has_room()) return !(refused_ = true);
   writer_.message(head, body);
-  writer_.flush(regions_);
+  flush();
   return true;
 }
 
@@ -36,7 +36,7 @@ void StreamEndpoint::put(Segment& segment) {
   puts_.emplace(segment.request_, &segment);
   if (!state_.ok()) return complete(segment, state_);
   writer_.put(segment, segment.request_);
-  writer_.flush(regions_);
+  flush();
 }
 
 void StreamEndpoint::get(Segment& segment) {
@@ -46,7 +46,7 @@ void StreamEndpoint::get(Segment& segment) {
   if (!state_.ok()) return complete(segment, state_);
   writer_.control(FrameType::kGet, stream::GetHead{segment.request_, segment.remote.id, segment.offset,
                                                    segment.local.size(), segment.remote.key});
-  writer_.flush(regions_);
+  flush();
 }
 
 void StreamEndpoint::cancel(Segment& segment) {
@@ -56,9 +56,16 @@ void StreamEndpoint::cancel(Segment& segment) {
   writer_.cancel(segment);
 }
 
+bool StreamEndpoint::flush() {
+  const bool any = writer_.flush(regions_);
+  while (Segment* segment = writer_.take_written()) complete(*segment, {});
+  return any;
+}
+
 // ---- completion: never inside put, get or post ----
 
 void StreamEndpoint::complete(Segment& segment, Status status) {
+  need_poll();
   puts_.erase(segment.request_);
   gets_.erase(segment.request_);
   finishing_.emplace(segment.request_, &segment);
@@ -108,7 +115,7 @@ bool StreamEndpoint::poll() {
     return moved;
   }
   moved |= read_some();
-  moved |= writer_.flush(regions_);
+  moved |= flush();
   deliver_completions();
   if (refused_ && writer_.has_room()) {
     refused_ = false;
@@ -169,6 +176,7 @@ void StreamEndpoint::payload_arrived(size_t bytes) {
     const bool landed = sink.at != nullptr;
     if (landed && !sink.last) return;
     if (landed && sink.notify) handler_.landed(*this, sink.notify);
+    if (landed && sink.silent) return;
     writer_.control(FrameType::kPutDone,
                     stream::DoneHead{sink.request, uint64_t(landed ? Code::kOk : Code::kDenied)});
   } else if (const auto found = gets_.find(sink.request); found != gets_.end() && sink.last) {
@@ -239,7 +247,13 @@ bool StreamEndpoint::parse_frame(const FrameHead& head, std::span<const std::byt
 }
 
 void StreamEndpoint::on_put(const FrameHead& head, const stream::PutHead& put) {
-  sink_ = Sink{FrameType::kPut, head.last != 0, head.length, nullptr, put.region, put.request, put.notify};
+  sink_ = Sink{.type = FrameType::kPut,
+               .last = head.last != 0,
+               .silent = head.silent != 0,
+               .remaining = head.length,
+               .region = put.region,
+               .request = put.request,
+               .notify = put.notify};
   std::byte* at = nullptr;
   const Status allowed = regions_.check({put.region, put.key, put.offset, put.total, Rights::kWrite}, &at);
   const bool inside = put.moved <= put.total && head.length <= put.total - put.moved;
@@ -257,7 +271,8 @@ void StreamEndpoint::on_get(const stream::GetHead& get) {
 }
 
 void StreamEndpoint::on_data(const FrameHead& head, const stream::DataHead& data) {
-  sink_ = Sink{FrameType::kGetData, head.last != 0, head.length, nullptr, 0, data.request, 0};
+  sink_ = Sink{
+      .type = FrameType::kGetData, .last = head.last != 0, .remaining = head.length, .request = data.request};
   const auto found = gets_.find(data.request);
   if (found == gets_.end()) return;  // cancelled: the bytes are thrown away
   Segment& segment = *found->second;

@@ -39,16 +39,18 @@ class StreamEndpoint : public Endpoint {
 
  protected:
   BytePipe& pipe() { return *pipe_; }
+  virtual void need_poll() {}  // a completion is due, outside poll() perhaps
 
  private:
   struct Sink {  // where the payload now arriving goes
     stream::FrameType type{};
-    bool last = false;
+    bool last = false, silent = false;
     size_t remaining = 0;
     std::byte* at = nullptr;  // null: thrown away
     uint64_t region = 0, request = 0, notify = 0;
   };
 
+  bool flush();
   bool read_some();
   bool parse();
   bool parse_frame(const stream::FrameHead& head, std::span<const std::byte> rest, size_t* used);

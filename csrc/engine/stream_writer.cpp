@@ -2,16 +2,33 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace dlslime {
 
 using stream::FrameHead;
 using stream::FrameType;
 
+namespace {
+iovec iovec_of(std::span<const std::byte> bytes) {
+  return {const_cast<std::byte*>(bytes.data()), bytes.size()};
+}
+}  // namespace
+
 void StreamWriter::message(std::span<const std::byte> head, std::span<const std::byte> body) {
-  append(FrameHead{FrameType::kMessage, 0, 0, uint32_t(head.size() + body.size())});
-  append_bytes(head);
-  append_bytes(body);
+  const FrameHead frame{.type = FrameType::kMessage, .length = uint32_t(head.size() + body.size())};
+  size_t written = 0;
+  if (out_begin_ == out_.size() &&
+      !frame_.active) {  // straight from the caller's memory, as far as the pipe takes it
+    const std::array<iovec, 3> parts{iovec_of(std::as_bytes(std::span(&frame, 1))), iovec_of(head),
+                                     iovec_of(body)};
+    written = pipe_.write(std::span(parts.data(), body.empty() ? 2 : 3));
+  }
+  for (const auto part : {std::as_bytes(std::span(&frame, 1)), head, body}) {
+    const size_t skip = std::min(written, part.size());
+    append_bytes(part.subspan(skip));
+    written -= skip;
+  }
 }
 
 template <class Head>
@@ -31,11 +48,15 @@ bool StreamWriter::next_put() {
   Segment& segment = *put.segment;
   const size_t size = std::min(segment.local.size() - put.moved, stream::kFramePayload);
   const bool last = put.moved + size == segment.local.size();
-  begin_frame(FrameHead{FrameType::kPut, uint8_t(last), 0, uint32_t(size)},
+  begin_frame(FrameHead{.type = FrameType::kPut,
+                        .last = uint8_t(last),
+                        .silent = uint8_t(segment.buffered),
+                        .length = uint32_t(size)},
               stream::PutHead{put.request, segment.remote.id, segment.offset, segment.local.size(), put.moved,
                               last ? segment.notify : 0, segment.remote.key},
               segment.local.subspan(put.moved, size));
   frame_.segment = &segment;
+  frame_.last_of_buffered = last && segment.buffered;
   put.moved += size;
   if (last) puts_.pop_front();
   return true;
@@ -54,9 +75,10 @@ bool StreamWriter::next_served(const RegionTable& regions) {
   frame_.owned.assign(part.begin(),
                       part.end());  // a copy: the region may be revoked while the frame is on its way
   const bool last = served.moved + part.size() == served.memory.size();
-  begin_frame(FrameHead{FrameType::kGetData, uint8_t(last), 0, uint32_t(part.size())},
+  begin_frame(FrameHead{.type = FrameType::kGetData, .last = uint8_t(last), .length = uint32_t(part.size())},
               stream::DataHead{served.request, served.moved}, frame_.owned);
   frame_.segment = nullptr;
+  frame_.last_of_buffered = false;
   served.moved += part.size();
   if (last) served_.pop_front();
   return true;
@@ -103,7 +125,10 @@ void StreamWriter::consume(size_t bytes) {
     frame_.sent += n;
     bytes -= n;
     frame_.begun |= n > 0;
-    if (frame_.sent == frame_.size()) frame_.active = frame_.begun = false, frame_.segment = nullptr;
+    if (frame_.sent < frame_.size()) return;
+    frame_.active = frame_.begun = false;
+    Segment* segment = std::exchange(frame_.segment, nullptr);
+    if (segment && frame_.last_of_buffered) written_.push_back(segment);
   };
 #if DLSLIME_PLANT_BUG == 2
   take_out(), take_frame();
@@ -132,8 +157,16 @@ bool StreamWriter::flush(const RegionTable& regions) {
   return any;
 }
 
+Segment* StreamWriter::take_written() {
+  if (written_.empty()) return nullptr;
+  Segment* segment = written_.front();
+  written_.pop_front();
+  return segment;
+}
+
 void StreamWriter::cancel(const Segment& segment) {
   std::erase_if(puts_, [&](const Put& put) { return put.segment == &segment; });
+  std::erase(written_, &segment);
   if (!frame_.active || frame_.segment != &segment) return;
   frame_.segment = nullptr;
   if (!frame_.begun) {
@@ -149,6 +182,7 @@ void StreamWriter::clear() {
   out_begin_ = 0;
   frame_ = Frame{};
   puts_.clear();
+  written_.clear();
   served_.clear();
 }
 

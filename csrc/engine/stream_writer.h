@@ -36,6 +36,8 @@ class StreamWriter {
   void clear();
 
   bool flush(const RegionTable& regions);  // true: something was written
+  // A buffered put whose last byte has been written since the last call, or null.
+  Segment* take_written();
 
  private:
   struct Put {
@@ -54,7 +56,8 @@ class StreamWriter {
     size_t head_size = 0, sent = 0;
     std::span<const std::byte> payload;
     std::vector<std::byte> owned;
-    const Segment* segment = nullptr;
+    Segment* segment = nullptr;
+    bool last_of_buffered = false;
     size_t size() const { return head_size + payload.size(); }
   };
 
@@ -76,6 +79,7 @@ class StreamWriter {
   size_t out_begin_ = 0;
   Frame frame_;
   std::deque<Put> puts_;
+  std::deque<Segment*> written_;
   std::deque<Served> served_;
 };
 

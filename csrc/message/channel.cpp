@@ -95,7 +95,7 @@ void Channel::down(Endpoint& endpoint, const Status& why) {
 }
 
 void Channel::tell_failure(const Status& why, uint64_t since) {
-  std::string text = why.what().substr(0, kEagerLimit);
+  std::string text = why.what().substr(0, kMaxReason);
   MessageHead head;
   head.kind = MessageKind::kFail;
   head.code = uint8_t(why.code());

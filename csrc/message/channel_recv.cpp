@@ -20,7 +20,7 @@ void Channel::start(RecvRequest& request) {
   flow.posted.push_back(&request);
   // Posted before the announcement: say so at once, it saves a round trip. Not where a receive from any source may take the
   // message that this one counts on.
-  const bool large = request.local.size() > kEagerLimit && !peers_[from]->fetches;
+  const bool large = !peers_[from]->fetches && request.local.size() > eager_limit(false);
   if (large && !any_source_waits(request.tag_)) send_clear(request, flow.arrivals + flow.posted.size() - 1);
 }
 

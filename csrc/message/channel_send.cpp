@@ -11,8 +11,8 @@ void Channel::start(SendRequest& request) {
   if (const Status usable = usable_peer(to); !usable.ok()) return request.finish(usable);
   Flow& flow = this->flow(to, request.tag_);
   request.index_ = flow.sends++;
-  const bool eager =
-      request.local.size() <= kEagerLimit && eager_sent_[to] + request.local.size() <= kEagerWindow;
+  const size_t size = request.local.size();
+  const bool eager = size <= eager_limit(peers_[to]->peer_fetches) && eager_sent_[to] + size <= kEagerWindow;
   if (eager) return send_eager(request, flow);
   announce(request, flow);
 }

@@ -135,6 +135,11 @@ size_t unacknowledged(int fd) {
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? size_t(bytes) : 0;
 }
 
+void acknowledge_now(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 bool unanswered(int fd, unsigned limit_ms) {
   constexpr unsigned kTries = 3;  // fewer: the sender itself has not been running
   tcp_info info{};

@@ -93,7 +93,11 @@ void SocketPipe::end(const std::string& how) {
   owner_->due();
 }
 
-bool SocketPipe::drained() const { return !open() || unacknowledged(fd_.get()) == 0; }
+bool SocketPipe::drained() const {
+  if (!open()) return true;
+  acknowledge_now(fd_.get());  // who parts is parted from: the other side waits for our word as we do for its
+  return unacknowledged(fd_.get()) == 0;
+}
 
 void SocketPipe::check_path() {
   if (open() && unanswered(fd_.get(), kSilentMs)) {

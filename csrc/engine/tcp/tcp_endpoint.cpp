@@ -12,17 +12,6 @@ TcpEndpoint::TcpEndpoint(std::string_view engine, std::unique_ptr<SocketPipe> pi
   socket_.belongs_to(*this);
 }
 
-// On an endpoint that is down both complete at once, which is told by the next poll.
-void TcpEndpoint::put(Segment& segment) {
-  StreamEndpoint::put(segment);
-  if (!state().ok()) due();
-}
-
-void TcpEndpoint::get(Segment& segment) {
-  StreamEndpoint::get(segment);
-  if (!state().ok()) due();
-}
-
 void TcpEndpoint::unreachable(Status why) {
   fail(std::move(why));
   due();

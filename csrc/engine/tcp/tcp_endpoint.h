@@ -28,9 +28,6 @@ class TcpEndpoint final : public StreamEndpoint,
   TcpEndpoint(std::string_view engine, std::unique_ptr<SocketPipe> pipe, RegionTable& regions,
               EndpointHandler& handler, Due& due_list);
 
-  void put(Segment& segment) override;
-  void get(Segment& segment) override;
-
   void reached_by(std::unique_ptr<Dialer> dialer) { dialer_ = std::move(dialer); }
   void reached_by(std::unique_ptr<Seat> seat) { seat_ = std::move(seat); }
   void connected(UniqueFd fd) override { socket_.attach(std::move(fd)); }
@@ -41,6 +38,7 @@ class TcpEndpoint final : public StreamEndpoint,
 
  private:
   void due() override { due_list_.push_back(*this); }
+  void need_poll() override { due(); }
 
   Due& due_list_;
   SocketPipe& socket_;  // the base class owns it

@@ -8,12 +8,13 @@ namespace {
 
 constexpr size_t kSizes[] = {0, 1, 63, (64 << 10) - 1, (1 << 20) + 3};
 
-enum class Kind { kPut, kGet };
+enum class Kind { kPut, kBufferedPut, kGet };
 
 void start(Player& player, Kind kind, TestSegment& segment) {
-  kind == Kind::kPut ? player.put(segment) : player.get(segment);
+  segment.buffered = kind == Kind::kBufferedPut;
+  kind == Kind::kGet ? player.get(segment) : player.put(segment);
 }
-Rights right_for(Kind kind) { return kind == Kind::kPut ? Rights::kWrite : Rights::kRead; }
+Rights right_for(Kind kind) { return kind == Kind::kGet ? Rights::kRead : Rights::kWrite; }
 
 TEST_P(Conformance, PutsOfAllSizes) {
   each([](Table& t) {
@@ -32,6 +33,42 @@ TEST_P(Conformance, PutsOfAllSizes) {
       ASSERT_TRUE(t.settled());
       EXPECT_EQ(put.completions, 1);
     }
+    EXPECT_TRUE(t.b.notified.empty());
+  });
+}
+
+TEST_P(Conformance, BufferedPutsGiveTheirMemoryBack) {
+  each([](Table& t) {
+    for (size_t size : kSizes) {
+      Guarded target(size);
+      Grant grant = t.b.grant(target.span(), Rights::kWrite);
+      const auto expected = pattern(size, size);
+      auto data = expected;
+      TestSegment put(data, grant.region(), 0, 1 + size);
+      put.then = [&] { std::ranges::fill(data, std::byte{0}); };
+      t.b.notified.clear();
+      start(t.a, Kind::kBufferedPut, put);
+      ASSERT_TRUE(t.drive_until([&] { return put.done() && !t.b.notified.empty(); })) << size;
+      EXPECT_TRUE(put.result.ok()) << put.result.to_string();
+      EXPECT_TRUE(target.holds(expected)) << size;
+      EXPECT_TRUE(target.guards_intact());
+      ASSERT_TRUE(t.settled());
+      EXPECT_EQ(put.completions, 1);
+    }
+  });
+}
+
+TEST_P(Conformance, ARefusedBufferedPutHurtsNobody) {
+  each([](Table& t) {
+    Guarded target(300'000);
+    Grant grant = t.b.grant(target.span(), Rights::kRead);
+    auto data = pattern(300'000, 4);
+    TestSegment put(data, grant.region(), 0, 9);
+    start(t.a, Kind::kBufferedPut, put);
+    ASSERT_TRUE(t.drive_until([&] { return put.done(); }));
+    ASSERT_TRUE(t.settled());
+    EXPECT_EQ(put.completions, 1);
+    EXPECT_TRUE(target.untouched());
     EXPECT_TRUE(t.b.notified.empty());
   });
 }
@@ -229,7 +266,7 @@ TEST_P(Conformance, RevokedUnderWay) {
 
 TEST_P(Conformance, CancelledAtAnyMoment) {
   each([](Table& t) {
-    for (Kind kind : {Kind::kPut, Kind::kGet}) {
+    for (Kind kind : {Kind::kPut, Kind::kBufferedPut, Kind::kGet}) {
       for (int passes = 0; passes < 40; passes += 1 + passes / 8) {
         Guarded target(300'000);
         Grant grant = t.b.grant(target.span(), right_for(kind));

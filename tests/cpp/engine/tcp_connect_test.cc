@@ -317,8 +317,9 @@ TEST(TcpConnect, APeerThatBreaksTheProtocolIsCutOff) {
   using stream::FrameHead;
   using stream::FrameType;
   for (const FrameHead head :
-       {FrameHead{FrameType(77)}, FrameHead{FrameType::kMessage, 0, 0, ~0u},
-        FrameHead{FrameType::kPut, 0, 0, ~0u}, FrameHead{FrameType::kGetData, 0, 0, ~0u}}) {
+       {FrameHead{FrameType(77)}, FrameHead{.type = FrameType::kMessage, .length = ~0u},
+        FrameHead{.type = FrameType::kPut, .length = ~0u},
+        FrameHead{.type = FrameType::kGetData, .length = ~0u}}) {
     Side b(2);
     const PeerInfo as = reachable_identity(1);
     b.connect(as);
