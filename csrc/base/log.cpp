@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <set>
@@ -14,8 +15,10 @@ namespace {
 spdlog::logger& logger() {
   static spdlog::logger* const instance = [] {
     auto* made = new spdlog::logger("dlslime", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    const char* level = std::getenv("DLSLIME_LOG");
-    made->set_level(level && *level ? spdlog::level::from_str(level) : spdlog::level::warn);
+    // A name that is none would be "off" to spdlog: the complaint about it must be heard.
+    const char* asked = std::getenv("DLSLIME_LOG");
+    const std::string_view level = asked && is_log_level(asked) ? asked : kDefaultLogLevel;
+    made->set_level(spdlog::level::from_str(std::string(level)));
     made->set_pattern("[%H:%M:%S.%e %P dlslime %l] %v");
     return made;
   }();
@@ -23,6 +26,8 @@ spdlog::logger& logger() {
 }
 
 }  // namespace
+
+bool is_log_level(std::string_view name) { return std::ranges::find(kLogLevels, name) != kLogLevels.end(); }
 
 void log_error(const std::string& text) { logger().error("{}", text); }
 void log_warning(const std::string& text) { logger().warn("{}", text); }

@@ -19,9 +19,9 @@ namespace {
   throw std::invalid_argument(std::string(name) + "=" + std::string(value) + ": must be " + allowed);
 }
 
-std::string joined(const std::vector<std::string>& items) {
+std::string joined(const auto& items, const char* with = ",") {
   std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "" : ",") + item;
+  for (std::string_view item : items) text += std::string(text.empty() ? "" : with) + std::string(item);
   return text;
 }
 
@@ -63,7 +63,7 @@ constexpr Range kMicroseconds{0, 1'000'000}, kConnect{1, 3'600'000}, kThreads{0,
 
 // The table. A row parses its own variable; what it does not set stays at the default.
 struct Row {
-  const char* option;
+  const char* option;  // empty: it has none, being the process's and in force before there is a group
   const char* variable;
   const char* fallback;
   const char* meaning;
@@ -96,11 +96,15 @@ constexpr std::array kRows{
     Row{"threads", "DLSLIME_THREADS", "1",
         "threads that make progress beside the callers; 0: only who waits makes progress",
         [](Settings& s, std::string_view n, std::string_view v) { s.threads = kThreads.parse(n, v); }},
+    // The logger reads it by itself, at the first message: whatever goes wrong before this table is read is logged too.
+    Row{"", "DLSLIME_LOG", kDefaultLogLevel.data(), "least level of messages on stderr",
+        [](Settings&, std::string_view n, std::string_view v) {
+          if (!is_log_level(v)) refuse(n, v, "one of " + joined(kLogLevels, ", "));
+        }},
 };
 
 void warn_of_unknown_variables() {
-  constexpr std::array<std::string_view, 4> foreign{"DLSLIME_TEST_", "DLSLIME_SIM_", "DLSLIME_GATE_",
-                                                    "DLSLIME_LOG"};
+  constexpr std::array<std::string_view, 3> foreign{"DLSLIME_TEST_", "DLSLIME_SIM_", "DLSLIME_GATE_"};
   for (char** entry = environ; entry && *entry; ++entry) {
     const std::string_view line(*entry);
     if (!line.starts_with("DLSLIME_")) continue;
