@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -70,7 +71,24 @@ def extension() -> Extension:
     return cast(Extension, _C)
 
 
-def create(dist_options: object, options: Options | None = None) -> Backend:
+def check_options(options: object) -> Options | None:
+    """Ours are taken; another backend's are ignored, since one ``pg_options`` serves all backends of a group."""
+    if options is None:
+        return None
+    extension()
+    from torch._C._distributed_c10d import Backend as AnyBackend
+
+    from dlslime_torch._C import Options as Ours
+
+    if isinstance(options, Ours):
+        return options
+    if isinstance(options, AnyBackend.Options):
+        warnings.warn(f"dlslime ignores pg_options of type {type(options).__qualname__}", stacklevel=2)
+        return None
+    raise TypeError(f"pg_options must be dlslime_torch._C.Options, got {type(options).__qualname__}")
+
+
+def create(dist_options: object, options: object = None) -> Backend:
     """Creates one group's backend from what torch hands to a backend registered with ``extended_api=True``."""
     group = cast(GroupOptions, dist_options)
     return extension().create_backend(
@@ -80,5 +98,5 @@ def create(dist_options: object, options: Options | None = None) -> Backend:
         group.timeout,
         group.group_id,
         group.global_ranks_in_group,
-        options,
+        check_options(options),
     )

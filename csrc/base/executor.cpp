@@ -79,12 +79,35 @@ bool Executor::run_bulk() {
   if (!wait) return false;
   wait->in_bulk_ = true;
   if (sleeper_) release_token();
-  wait->run();
+  Status thrown;
+  try {
+    wait->run();
+  } catch (const std::exception& error) {
+    thrown = Status(Code::kInternal, error.what());
+  }
   if (sleeper_) acquire_token();
   wait->in_bulk_ = false;
+  if (!thrown.ok() && wait->operation_->injected_.ok()) wait->operation_->injected_ = std::move(thrown);
   if (!wait->operation_->injected_.ok()) wait->failed_ = true;
   make_ready(*wait);
   return true;
+}
+
+// An engine that is out of memory or descriptors must not take the token, or the process, with it.
+bool Executor::poll_all() {
+  bool moved = false;
+  for (Poller* poller : pollers_) {
+    try {
+      moved |= poller->poll();
+    } catch (const std::exception& error) {
+      const Status why(Code::kInternal, std::string("moving bytes: ") + error.what());
+      std::vector<Operation*> all;
+      for (Operation* op = active_.front(); op; op = active_.next(*op)) all.push_back(op);
+      for (Operation* op : all) fail(*op, why);
+      moved = true;
+    }
+  }
+  return moved;
 }
 
 bool Executor::pass(bool with_bulk) {
@@ -92,7 +115,7 @@ bool Executor::pass(bool with_bulk) {
   bool moved = drain_inbox();
   moved |= collect_ready();
   moved |= resume_ready();
-  for (Poller* poller : pollers_) moved |= poller->poll();
+  moved |= poll_all();
   moved |= resume_ready();
   if (with_bulk && run_bulk()) moved = resume_ready() || true;
   moved |= report_failures();
@@ -140,7 +163,11 @@ void Executor::accept(Operation& op) {
 void Executor::begin(Operation& op) {
   if (op.scope_ && !op.scope_->failed_.ok()) return finish(op, op.scope_->failed_);
   if (!op.injected_.ok()) return finish(op, op.injected_);
-  op.task_ = op.body();
+  try {
+    op.task_ = op.body();
+  } catch (const std::exception& error) {  // no memory for the frame
+    return finish(op, Status(Code::kInternal, error.what()));
+  }
   op.task_.start(op);
   settle(op);
 }

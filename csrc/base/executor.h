@@ -3,7 +3,8 @@
 //
 // Threads:    submit, run, wait, cancel, with_token, poll_once: any thread. The rest: under the token.
 // Ownership:  operations belong to the caller until done; pollers and the sleeper outlive the executor's use of them.
-// Errors:     operations end with a Status; nothing here throws.
+// Errors:     operations end with a Status; nothing here throws. What a body, bulk work or a poller throws ends the operation, or
+//             all that are active, with kInternal.
 // Units:      Nanos on the given clock.
 // Invariants: coroutine code runs only under the token; bulk work runs only without it. Under the token nobody blocks but the
 //             sleeper; engines make system calls there, non-blocking ones, each bounded by what one pass may take.
@@ -131,6 +132,7 @@ class Executor {
   bool collect_ready();
   bool resume_ready();
   bool run_bulk();
+  bool poll_all();
   void drive(const Operation* op, Nanos until);
   void relax(const Ladder& ladder, Nanos& idle_since, Nanos until);
   void sleep(Nanos now, Nanos until);

@@ -2,8 +2,9 @@
 
 namespace dlslime {
 namespace {
-constexpr uint64_t kMark = uint64_t(1) << 31;  // so that no call looks like kNoFingerprint
-}
+constexpr uint64_t kMark = uint64_t(1) << 31;     // so that no call looks like kNoFingerprint
+constexpr uint64_t kUnequal = uint64_t(1) << 25;  // the upper half is `parts`, not the root
+}  // namespace
 
 const char* name_of(CollectiveKind kind) {
   switch (kind) {
@@ -31,17 +32,15 @@ const char* name_of(CollectiveKind kind) {
 
 uint64_t Call::what() const {
   return uint64_t(kind) | uint64_t(dtype) << 8 | uint64_t(reduction) << 16 | uint64_t(reduces) << 24 | kMark |
-         uint64_t(uint32_t(root)) << 32;
+         (parts ? kUnequal | uint64_t(parts) << 32 : uint64_t(uint32_t(root)) << 32);
 }
 
-Fingerprint Call::fingerprint() const {
-  return {what(), bytes, uint64_t(sequence) << 32 | history, previous};
-}
+Fingerprint Call::fingerprint() const { return {what(), bytes, sequence << 32 | history, previous}; }
 
 Call Call::from(const Fingerprint& f) {
   Call call = from_what(f[0]);
   call.bytes = f[1];
-  call.sequence = uint32_t(f[2] >> 32);
+  call.sequence = f[2] >> 32;
   call.history = uint32_t(f[2]);
   call.previous = f[3];
   return call;
@@ -53,7 +52,8 @@ Call Call::from_what(uint64_t what) {
   call.dtype = DType(what >> 8 & 0xFF);
   call.reduction = ReduceKind(what >> 16 & 0xFF);
   call.reduces = what >> 24 & 1;
-  call.root = int(uint32_t(what >> 32));
+  const uint32_t upper = uint32_t(what >> 32);
+  what& kUnequal ? call.parts = upper : call.root = int(upper);
   return call;
 }
 
@@ -73,6 +73,7 @@ std::string Call::describe() const {
     if (reduces) text += std::string(name_of(reduction)) + ", ";
     if (bytes && valid(dtype)) text += std::to_string(bytes / size_of(dtype)) + " x ";
     text += name_of(dtype);
+    if (parts) text += ", in unequal parts #" + std::to_string(parts);
     if (root >= 0) text += ", root " + std::to_string(root);
     text += ")";
   }

@@ -1,6 +1,9 @@
 // Begins a collective and chooses how it runs: over shared pages where all ranks share memory, else over messages.
 #include "collective/collectives.h"
 
+#include <algorithm>
+
+#include "collective/copy_own.h"
 #include "collective/local/local.h"
 #include "collective/wire/wire.h"
 
@@ -30,12 +33,32 @@ uint64_t total(std::span<const Span> parts) {
   return bytes;
 }
 
-void reduce_alone(const ReduceSpec& spec, Bytes out, ConstBytes in) {
-  const void* source = in.data();
-  if (!in.empty()) {
+// 0 where all parts are alike.
+template <class Span>
+uint32_t digest_of_sizes(std::span<const Span> parts) {
+  uint64_t digest = 0;
+  bool alike = true;
+  for (const Span& part : parts) {
+    alike &= part.size() == parts[0].size();
+    digest = (digest ^ part.size()) * 0x9E3779B97F4A7C15u;
+    digest ^= digest >> 32;
+  }
+  return alike ? 0 : std::max(uint32_t(digest), 1u);
+}
+
+template <class Span>
+Call in_parts(Call call, std::span<const Span> parts) {
+  call.parts = digest_of_sizes(parts);
+  return call;
+}
+
+Task<> reduce_alone(ReduceSpec spec, Bytes out, ConstBytes in) {
+  if (in.empty()) co_return;
+  co_await bulk([&spec, out, in] {
+    const void* source = in.data();
     dlslime::reduce(Reduction{spec.kind, spec.dtype, 1, std::span(&spec.factor, 1)}, out.data(),
                     std::span(&source, 1), in.size() / size_of(spec.dtype));
-  }
+  });
 }
 
 }  // namespace
@@ -65,7 +88,7 @@ Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data) {
   else if (group.size() > 1)
     co_await wire::all_reduce(group, call, spec, data);
   else
-    reduce_alone(spec, data, data);
+    co_await reduce_alone(spec, data, data);
   group.end();
 }
 
@@ -76,18 +99,18 @@ Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root) {
   else if (group.size() > 1)
     co_await wire::reduce(group, call, spec, data);
   else
-    reduce_alone(spec, data, data);
+    co_await reduce_alone(spec, data, data);
   group.end();
 }
 
 Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out) {
-  const Call call = group.begin(call_of(CollectiveKind::kAllGather, dtype, total(out)));
+  const Call call = group.begin(in_parts(call_of(CollectiveKind::kAllGather, dtype, total(out)), out));
   if (LocalGroup* local = group.local())
     co_await local::all_gather(*local, call, in, out);
   else if (group.size() > 1)
     co_await wire::all_gather(group, call, in, out);
   else
-    copy(out[0], in);
+    co_await copy_own(out[0], in);
   group.end();
 }
 
@@ -98,7 +121,7 @@ Task<> gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> o
   else if (group.size() > 1)
     co_await wire::gather(group, call, in, out);
   else
-    copy(out[0], in);
+    co_await copy_own(out[0], in);
   group.end();
 }
 
@@ -109,18 +132,18 @@ Task<> scatter(Group& group, DType dtype, std::span<const ConstBytes> in, Bytes 
   else if (group.size() > 1)
     co_await wire::scatter(group, call, in, out);
   else
-    copy(out, in[0]);
+    co_await copy_own(out, in[0]);
   group.end();
 }
 
 Task<> reduce_scatter(Group& group, ReduceSpec spec, std::span<const ConstBytes> in, Bytes out) {
-  const Call call = group.begin(call_of(CollectiveKind::kReduceScatter, spec, total(in)));
+  const Call call = group.begin(in_parts(call_of(CollectiveKind::kReduceScatter, spec, total(in)), in));
   if (LocalGroup* local = group.local())
     co_await local::reduce_scatter(*local, call, spec, in, out);
   else if (group.size() > 1)
     co_await wire::reduce_scatter(group, call, spec, in, out);
   else
-    reduce_alone(spec, out, in[0]);
+    co_await reduce_alone(spec, out, in[0]);
   group.end();
 }
 
@@ -131,7 +154,7 @@ Task<> all_to_all(Group& group, DType dtype, std::span<const ConstBytes> in, std
   else if (group.size() > 1)
     co_await wire::all_to_all(group, call, in, out);
   else
-    copy(out[0], in[0]);
+    co_await copy_own(out[0], in[0]);
   group.end();
 }
 

@@ -27,7 +27,7 @@ Group::Group(Executor& executor, Messenger& messenger, Parts parts)
 Group::~Group() { executor_.retire(*this); }
 
 const Call& Group::begin(Call call) {
-  call.sequence = uint32_t(++begun_);
+  call.sequence = ++begun_;
   call.history = std::exchange(history_, 0);
   call.previous = std::exchange(previous_, call.what());
   history_ = call.history_with_it();
@@ -45,13 +45,13 @@ const Call& Group::begin(Call call) {
 
 // Is it about the collective that is going on here, and not the same one?
 bool Group::disagrees(const Fingerprint& theirs) const {
-  return Call::from(theirs).sequence == current_.sequence && theirs != current_.fingerprint();
+  return Call::from(theirs).sequence == uint32_t(current_.sequence) && theirs != current_.fingerprint();
 }
 
 void Group::unasked(int rank, const Fingerprint& theirs) {
   const Call there = Call::from(theirs);
   if (begun_ > finished_ && disagrees(theirs)) return fail(mismatch(rank, theirs, current_.fingerprint()));
-  if (begun_ == finished_ && int32_t(there.sequence - uint32_t(finished_)) <= 0) {
+  if (begun_ == finished_ && int32_t(uint32_t(there.sequence) - uint32_t(finished_)) <= 0) {
     fail(Status(Code::kMismatch, "rank " + std::to_string(rank) + " called " + there.describe() +
                                      " in the place of a collective that rank " +
                                      std::to_string(parts_.rank) + " has finished without it")
@@ -105,7 +105,8 @@ Status Group::mismatch(int rank, const Fingerprint& theirs, const Fingerprint& m
   }
   if (parted_before) text += ", before " + here.describe();
   if (there.sequence != here.sequence) {
-    text += "; it is " + std::to_string(int32_t(there.sequence - here.sequence)) + " collectives ahead";
+    text += "; it is " + std::to_string(int32_t(uint32_t(there.sequence) - uint32_t(here.sequence))) +
+            " collectives ahead";
   }
   return Status(Code::kMismatch, text).at_peer(rank);
 }

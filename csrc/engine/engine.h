@@ -72,6 +72,8 @@ class Endpoint {
   virtual void put(Segment& segment) = 0;
   virtual void get(Segment& segment) = 0;
   virtual void cancel(Segment& segment) = 0;
+  // Nothing that was posted waits here to be moved: the rest is the system's business, or the peer's.
+  virtual bool written() const = 0;
   // The peer has been told everything that was posted (true: nothing is on its way out).
   virtual bool flushed() const = 0;
   virtual const Status& state() const = 0;  // ok, or why it is down

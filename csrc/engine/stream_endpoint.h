@@ -27,6 +27,7 @@ class StreamEndpoint : public Endpoint {
   void put(Segment& segment) override;
   void get(Segment& segment) override;
   void cancel(Segment& segment) override;
+  bool written() const override { return writer_.empty(); }
   bool flushed() const override { return writer_.empty() && pipe_->drained(); }
   const Status& state() const override { return state_; }
   std::string_view engine() const override { return engine_; }

@@ -47,7 +47,8 @@ void Channel::message(Endpoint& from, const MessageHead& head, std::span<const s
       return;
     case MessageKind::kFail: {
       const std::string text(reinterpret_cast<const char*>(body.data()), body.size());
-      const Code code = head.code <= uint8_t(Code::kInternal) ? Code(head.code) : Code::kPeerFailed;
+      const Code code =
+          head.code && head.code <= uint8_t(Code::kInternal) ? Code(head.code) : Code::kPeerFailed;
       return listener_.peer_failed(
           source, Status(code, "rank " + std::to_string(source) + " reported: " + text).at_peer(source),
           head.index);
@@ -66,7 +67,7 @@ Status Channel::usable_peer(int rank) const {
   return {};
 }
 
-// Nothing more will come from there, and nothing is taken there any more.
+// Nothing more will be posted there, and nothing is taken there any more. What has been matched is still on its way.
 void Channel::on_bye(int from, uint64_t finished) {
   left_[from] = true;
   const Status gone = usable_peer(from);
@@ -78,7 +79,29 @@ void Channel::on_bye(int from, uint64_t finished) {
       request->finish(gone);
     }
   }
+  if (!anybody_left_here()) {
+    for (RecvRequest* request : std::exchange(any_source_, {}))
+      request->finish(Status(Code::kClosed, "every other rank has left the group"));
+  }
   listener_.peer_left(from, finished);
+}
+
+bool Channel::anybody_left_here() const {
+  for (int rank = 0; rank < size(); ++rank) {
+    if (peers_[rank] && !left_[rank]) return true;
+  }
+  return false;
+}
+
+void Channel::fail_transfers_from(int rank, const Status& why) {
+  for (auto& [key, flow] : flows_) {
+    if (key.peer != rank) continue;
+    for (auto& [index, request] : std::exchange(flow.receiving, {})) {
+      if (request->transferring_) peers_[rank]->cancel(*request);
+      request->transferring_ = false;
+      request->finish(why);
+    }
+  }
 }
 
 void Channel::down(Endpoint& endpoint, const Status& why) {
@@ -87,10 +110,12 @@ void Channel::down(Endpoint& endpoint, const Status& why) {
   if (!why.ok()) return;
 #endif
   for (int rank = 0; rank < size(); ++rank) {
-    if (peers_[rank] != &endpoint || left_[rank]) continue;
-    const std::string who = "rank " + std::to_string(rank);
-    listener_.peer_failed(rank, Status(why.code(), who + ": " + why.what()).at_peer(rank).via(why.engine()),
-                          0);
+    if (peers_[rank] != &endpoint) continue;
+    const Status dead = Status(why.code(), "rank " + std::to_string(rank) + ": " + why.what())
+                            .at_peer(rank)
+                            .via(why.engine());
+    // Who has left need not be there any more, except for what it was still sending.
+    left_[rank] ? fail_transfers_from(rank, dead) : listener_.peer_failed(rank, dead, 0);
   }
 }
 

@@ -121,6 +121,8 @@ class Channel {
   void on_send_gone(int from, const MessageHead& head);
   void on_receive_gone(int from, const MessageHead& head);
   Status usable_peer(int rank) const;
+  bool anybody_left_here() const;
+  void fail_transfers_from(int rank, const Status& why);
   void on_bye(int from, uint64_t finished);
 
   Messenger& messenger_;

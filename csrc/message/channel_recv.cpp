@@ -1,6 +1,7 @@
 // The receiving half of a channel.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "message/channel.h"
 
@@ -133,9 +134,9 @@ void Channel::send_clear(RecvRequest& request, uint64_t index) {
 
 // An earlier receive was taken back, so this one gets another message than it was cleared for.
 void Channel::withdraw_clear(RecvRequest& request) {
-  messenger_.forget_notify(request.notify_);
+  messenger_.forget_notify(std::exchange(request.notify_, 0));
   request.grant_.reset();
-  request.cleared_ = false;
+  request.cleared_ = request.landed_ = false;  // what may have landed already was another message
   send_receive_gone(request);
 }
 

@@ -71,7 +71,7 @@ void Channel::on_clear(int from, const MessageHead& head) {
 void Channel::on_fetched(int from, const MessageHead& head) {
   Flow& flow = this->flow(from, head.tag);
   const auto found = flow.sending.find(head.index);
-  if (found == flow.sending.end()) return;
+  if (found == flow.sending.end() || found->second->transferring_) return;
   SendRequest* request = found->second;
   flow.sending.erase(found);
   request->finish({});

@@ -1,11 +1,49 @@
 #include "message/messenger.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "base/executor.h"
 #include "message/channel.h"
 #include "message/wire.h"
 
 namespace dlslime {
+
+class Messenger::Outflow final : public Operation {
+ public:
+  explicit Outflow(Messenger& messenger)
+      : Operation(&messenger, Order::kFree, kNever), messenger_(messenger) {}
+  Task<> body() override {
+    co_await until([this] { return messenger_.all_written(); });
+  }
+  std::string describe() const override { return "sending what was posted"; }
+
+ private:
+  Messenger& messenger_;
+};
+
+Messenger::Messenger(Executor& executor, RegionTable& regions) : executor_(executor), regions_(regions) {}
+
+Messenger::~Messenger() { executor_.retire(*this); }
+
+void Messenger::see_out(Endpoint& endpoint) {
+  if (std::ranges::find(unwritten_, &endpoint) == unwritten_.end()) unwritten_.push_back(&endpoint);
+  if (outflow_ && !outflow_->done()) return;
+  outflow_ = std::make_unique<Outflow>(*this);
+  executor_.submit(*outflow_);
+}
+
+bool Messenger::all_written() {
+  std::erase_if(unwritten_, [&](const Endpoint* endpoint) {
+    return !endpoint->state().ok() || (endpoint->written() && !backlog_.contains(endpoint));
+  });
+  return unwritten_.empty();
+}
+
+void Messenger::forget(const Endpoint& endpoint) {
+  backlog_.erase(&endpoint);
+  std::erase(unwritten_, &endpoint);
+}
 
 void Messenger::message(Endpoint& from, std::span<const std::byte> bytes) {
   MessageHead head;
@@ -40,26 +78,29 @@ void Messenger::landed(Endpoint&, uint64_t notify) {
 }
 
 void Messenger::transmit(Endpoint& to, std::span<const std::byte> head, std::span<const std::byte> body) {
-  auto& waiting = backlog_[&to];
-  if (waiting.empty() && to.post(head, body)) return;
-  auto& copy = waiting.emplace_back(head.begin(), head.end());
-  copy.insert(copy.end(), body.begin(), body.end());
+  if (backlog_.contains(&to) || !to.post(head, body)) {
+    auto& copy = backlog_[&to].emplace_back(head.begin(), head.end());
+    copy.insert(copy.end(), body.begin(), body.end());
+  }
+  if (!to.written()) see_out(to);
 }
 
 void Messenger::writable(Endpoint& endpoint) {
-  auto& waiting = backlog_[&endpoint];
+  const auto found = backlog_.find(&endpoint);
+  if (found == backlog_.end()) return;
+  auto& waiting = found->second;
   size_t sent = 0;
   while (sent < waiting.size() && endpoint.post(waiting[sent], {})) ++sent;
   waiting.erase(waiting.begin(), waiting.begin() + ptrdiff_t(sent));
+  if (waiting.empty()) backlog_.erase(found);
 }
 
 bool Messenger::flushed(const Endpoint& endpoint) const {
-  const auto found = backlog_.find(&endpoint);
-  return (found == backlog_.end() || found->second.empty()) && (!endpoint.state().ok() || endpoint.flushed());
+  return !backlog_.contains(&endpoint) && (!endpoint.state().ok() || endpoint.flushed());
 }
 
 void Messenger::down(Endpoint& endpoint, const Status& why) {
-  backlog_.erase(&endpoint);
+  forget(endpoint);
   std::vector<Channel*> all;
   all.reserve(channels_.size());
   for (const auto& [context, channel] : channels_) all.push_back(channel);

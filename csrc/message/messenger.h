@@ -1,9 +1,11 @@
 // Messenger: routes what endpoints bring to the channels of the groups. One per Runtime.
 //
-// Threads:    under the token.
+// Threads:    under the token, destruction too.
 // Ownership:  channels and endpoints register themselves and leave before they die.
 // Errors:     a message for a context that is not (or no longer) here is dropped: its group is gone.
+// Invariants: what was posted goes out though no operation waits for it: a send that is done may still lie in a full pipe.
 #pragma once
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -14,9 +16,10 @@ namespace dlslime {
 class Channel;
 class RecvRequest;
 
-class Messenger final : public EndpointHandler {
+class Messenger final : public EndpointHandler, public Scope {
  public:
-  explicit Messenger(RegionTable& regions) : regions_(regions) {}
+  Messenger(Executor& executor, RegionTable& regions);
+  ~Messenger() override;
   RegionTable& regions() { return regions_; }
 
   void message(Endpoint& from, std::span<const std::byte> bytes) override;
@@ -27,7 +30,7 @@ class Messenger final : public EndpointHandler {
   // Sends at once, or when the endpoint has room again; order is kept.
   void transmit(Endpoint& to, std::span<const std::byte> head, std::span<const std::byte> body);
   bool flushed(const Endpoint& endpoint) const;
-  void forget(const Endpoint& endpoint) { backlog_.erase(&endpoint); }
+  void forget(const Endpoint& endpoint);
 
   // A group is being made: peers that are ahead may speak already; what they say is kept until release().
   void expect(uint64_t context) { held_[context]; }
@@ -42,6 +45,11 @@ class Messenger final : public EndpointHandler {
   void forget_notify(uint64_t notify) { expected_.erase(notify); }
 
  private:
+  class Outflow;  // the operation that lasts while something waits to be written
+  void see_out(Endpoint& endpoint);
+  bool all_written();
+
+  Executor& executor_;
   RegionTable& regions_;
   struct Held {
     Endpoint* from;
@@ -51,6 +59,8 @@ class Messenger final : public EndpointHandler {
   std::unordered_map<uint64_t, std::vector<Held>> held_;
   std::unordered_map<uint64_t, RecvRequest*> expected_;
   std::unordered_map<const Endpoint*, std::vector<std::vector<std::byte>>> backlog_;
+  std::vector<Endpoint*> unwritten_;
+  std::unique_ptr<Outflow> outflow_;
   uint64_t next_notify_ = 1;
 };
 

@@ -83,7 +83,8 @@ void DlslimeBackend::check_usable() const { member_->process().check_alive(); }
 
 std::shared_ptr<Member> DlslimeBackend::enter() const {
   check_usable();
-  if (!member_->described() && !pg_desc_.empty()) [[unlikely]]
+  if (!member_->described() && !pg_desc_.empty() && pg_desc_ != "undefined")
+      [[unlikely]]  // torch's word for none
     member_->describe(pg_desc_);
   if (!member_->enter()) [[unlikely]]
     throw_if_failed(member_->why_closed(), "rank " + std::to_string(rank_));

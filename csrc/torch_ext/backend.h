@@ -7,8 +7,8 @@
 //   aborted     everything fails, at the peers too               shutdown()
 //   shut down   the group is gone; new operations are refused    -
 //
-// Threads:    every method from any thread, without the GIL where torch calls it so; there is one batch per backend, as
-//             with torch's own coalescing manager: what any thread issues between start and end joins it.
+// Threads:    every method from any thread, without the GIL where torch calls it so; a batch holds what the thread
+//             that opened it issues, other threads go on as ever.
 // Ownership:  shares the member with its works, which may outlive it.
 // Errors:     arguments: ValueError / TypeError before anything is posted. Operations: by the Work.
 // Units:      milliseconds.
@@ -16,6 +16,7 @@
 #pragma once
 #include <map>
 #include <mutex>
+#include <thread>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
@@ -124,17 +125,18 @@ class DlslimeBackend final : public c10d::Backend {
   WorkPtr issue(Message message, c10d::OpType type, const char* title, const at::Tensor& tensor);
   c10::intrusive_ptr<DlslimeWork> start(std::unique_ptr<Job> job, Terms terms, DlslimeWork::Kept tensors,
                                         DlslimeWork::Epilogue epilogue = nullptr);
-  bool batching() const { return batching_.load(std::memory_order_relaxed); }
+  bool batching() const;  // this thread has opened a batch
   WorkPtr add_to_batch(BatchJob::Parts parts, const DlslimeWork::Kept& tensors);
+  Batch take_batch();
   BackendPtr derive(const StorePtr& store, int rank, int size, const OptionsPtr& opts,
                     std::vector<uint64_t> global_ranks);
 
   const std::shared_ptr<Member> member_;
   const StorePtr store_;
-  mutable std::mutex mutex_;  // of options_ and batch_
+  mutable std::mutex mutex_;  // of options_ and batches_
   DlslimeOptions options_;
-  std::optional<Batch> batch_;
-  std::atomic<bool> batching_{false};
+  std::map<std::thread::id, Batch> batches_;  // open ones, by who opened them
+  std::atomic<size_t> open_batches_{0};
   std::atomic<int64_t> timeout_ms_;
   std::atomic<bool> timing_{false};
   std::shared_ptr<DlslimeWork::Hooks> hooks_;

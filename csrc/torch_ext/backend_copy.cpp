@@ -1,4 +1,6 @@
 // The collectives that only move bytes.
+#include <algorithm>
+
 #include "torch_ext/backend.h"
 
 namespace dlslime {
@@ -183,10 +185,15 @@ DlslimeBackend::WorkPtr DlslimeBackend::alltoall(Tensors& outputs, Tensors& inpu
   for (const at::Tensor& tensor : outputs) call.same_type(tensor, inputs[0]);
   call.same_size(outputs[size_t(rank_)], inputs[size_t(rank_)], "this rank's output");
   CollectiveArgs args = copying(CollectiveKind::kAllToAll, inputs[0]);
-  args.inputs = const_bytes_of(inputs);
+  Tensors sources = inputs;
+  for (at::Tensor& source : sources) {  // what is sent must not be received over
+    const auto hit = [&source](const at::Tensor& output) { return overlap(source, output); };
+    if (std::ranges::any_of(outputs, hit)) source = source.clone();
+  }
+  args.inputs = const_bytes_of(sources);
   args.outputs = bytes_of(outputs);
   return issue(std::move(args), {OpType::ALLTOALL, "dlslime:all_to_all", opts.timeout, opts.asyncOp},
-               {inputs, outputs});
+               {sources, outputs});
 }
 
 DlslimeBackend::WorkPtr DlslimeBackend::alltoall_base(at::Tensor& output, at::Tensor& input,
@@ -198,14 +205,16 @@ DlslimeBackend::WorkPtr DlslimeBackend::alltoall_base(at::Tensor& output, at::Te
   call.dense(input);
   call.same_type(output, input);
   CollectiveArgs args = copying(CollectiveKind::kAllToAll, input);
-  const std::vector<Bytes> from = dlslime::split(call, input, input_splits, "input");
+  const at::Tensor source =
+      overlap(input, output) ? input.clone() : input;  // what is sent must not be received over
+  const std::vector<Bytes> from = dlslime::split(call, source, input_splits, "input");
   args.inputs.assign(from.begin(), from.end());
   args.outputs = dlslime::split(call, output, output_splits, "output");
   const size_t kept = args.inputs[size_t(rank_)].size(), room = args.outputs[size_t(rank_)].size();
   TORCH_CHECK_VALUE(kept == room, "dlslime: ", call.call(), ": rank ", rank_, " sends itself ", kept,
                     " bytes and expects ", room);
   return issue(std::move(args), {OpType::ALLTOALL_BASE, "dlslime:all_to_all", opts.timeout, opts.asyncOp},
-               {{input}, {output}});
+               {{source}, {output}});
 }
 
 }  // namespace dlslime

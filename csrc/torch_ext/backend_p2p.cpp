@@ -50,45 +50,53 @@ DlslimeBackend::WorkPtr DlslimeBackend::recvAnysource(Tensors& tensors, int tag)
 
 // ---- batches ----
 
+bool DlslimeBackend::batching() const {
+  if (open_batches_.load(std::memory_order_relaxed) == 0) return false;
+  const std::lock_guard lock(mutex_);
+  return batches_.contains(std::this_thread::get_id());
+}
+
 void DlslimeBackend::startCoalescing() {
   check_usable();
   const std::lock_guard lock(mutex_);
-  TORCH_CHECK(!batch_, "dlslime: startCoalescing: a batch is open already");
-  batch_.emplace();
-  batch_->work =
+  const auto [batch, fresh] = batches_.try_emplace(std::this_thread::get_id());
+  TORCH_CHECK(fresh, "dlslime: startCoalescing: this thread has a batch open already");
+  batch->second.work =
       c10::make_intrusive<DlslimeWork>(nullptr, OpType::COALESCED, "dlslime:coalesced", DlslimeWork::Kept{});
-  batching_ = true;
+  open_batches_ = batches_.size();
 }
 
 DlslimeBackend::WorkPtr DlslimeBackend::add_to_batch(BatchJob::Parts parts,
                                                      const DlslimeWork::Kept& tensors) {
   const std::lock_guard lock(mutex_);
-  TORCH_CHECK(batch_, "dlslime: the batch was ended by another thread");
-  auto& all = batch_->parts;
+  Batch& batch = batches_.at(std::this_thread::get_id());
+  auto& all = batch.parts;
   all.messages.insert(all.messages.end(), parts.messages.begin(), parts.messages.end());
   for (CollectiveArgs& args : parts.collectives) all.collectives.push_back(std::move(args));
-  batch_->work->keep(tensors.inputs, tensors.outputs);
-  return batch_->work;
+  batch.work->keep(tensors.inputs, tensors.outputs);
+  return batch.work;
+}
+
+DlslimeBackend::Batch DlslimeBackend::take_batch() {
+  const std::lock_guard lock(mutex_);
+  auto batch = batches_.extract(std::this_thread::get_id());
+  TORCH_CHECK(!batch.empty(), "dlslime: endCoalescing without startCoalescing on this thread");
+  open_batches_ = batches_.size();
+  return std::move(batch.mapped());
 }
 
 DlslimeBackend::WorkPtr DlslimeBackend::endCoalescing() {
-  std::optional<Batch> batch;
-  {
-    const std::lock_guard lock(mutex_);
-    TORCH_CHECK(batch_, "dlslime: endCoalescing without startCoalescing");
-    batch.swap(batch_);
-    batching_ = false;
-  }
+  auto batch = take_batch();
   auto member = enter();
-  uint64_t number = member->number(batch->parts.collectives.size());
-  for (CollectiveArgs& args : batch->parts.collectives) args.sequence = number++;
+  uint64_t number = member->number(batch.parts.collectives.size());
+  for (CollectiveArgs& args : batch.parts.collectives) args.sequence = number++;
   auto job =
-      std::make_unique<BatchJob>(std::move(member), deadline(c10d::kUnsetTimeout), std::move(batch->parts));
+      std::make_unique<BatchJob>(std::move(member), deadline(c10d::kUnsetTimeout), std::move(batch.parts));
   if (timing_) job->time();
-  if (hooks_) batch->work->report_to(hooks_);
-  batch->work->close(std::move(job));
-  batch->work->submit();
-  return batch->work;
+  if (hooks_) batch.work->report_to(hooks_);
+  batch.work->close(std::move(job));
+  batch.work->submit();
+  return batch.work;
 }
 
 // ---- barriers ----

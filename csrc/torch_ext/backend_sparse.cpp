@@ -12,10 +12,20 @@ struct Meaning {
 };
 
 at::Tensor piece_of(const SparseGatherJob::Piece& piece, const Meaning& like) {
-  const int64_t nnz = int64_t(piece.indices.size() / sizeof(int64_t)) / std::max<int64_t>(like.sparse_dim, 1);
-  std::vector<int64_t> value_sizes{nnz};
+  const size_t index_row = size_t(like.sparse_dim) * sizeof(int64_t);
+  size_t value_row = like.values.dtype().itemsize();
+  for (const int64_t size : like.sizes.slice(like.sizes.size() - size_t(like.dense_dim)))
+    value_row *= size_t(size);
+  // Without sparse dimensions there are no indices, and as many values as there are rows of them.
+  const size_t count = index_row   ? piece.indices.size() / index_row
+                       : value_row ? piece.values.size() / value_row
+                                   : 0;
+  TORCH_CHECK(piece.indices.size() == count * index_row && piece.values.size() == count * value_row,
+              "dlslime: all_reduce (sparse): a rank sent ", piece.indices.size(), " bytes of indices and ",
+              piece.values.size(), " of values");
+  std::vector<int64_t> value_sizes{int64_t(count)};
   value_sizes.insert(value_sizes.end(), like.sizes.end() - like.dense_dim, like.sizes.end());
-  at::Tensor indices = at::empty({like.sparse_dim, nnz}, at::kLong);
+  at::Tensor indices = at::empty({like.sparse_dim, int64_t(count)}, at::kLong);
   at::Tensor values = at::empty(value_sizes, like.values);
   if (!piece.indices.empty()) std::memcpy(indices.data_ptr(), piece.indices.data(), piece.indices.size());
   if (!piece.values.empty()) std::memcpy(values.data_ptr(), piece.values.data(), piece.values.size());

@@ -46,7 +46,7 @@ std::string boot_id() {
 Process::Process(const Settings& settings)
     : executor_(clock_, &reactor_, ladder_of(settings, 1)),
       runtime_(executor_, regions_, identity(settings)),
-      messenger_(regions_),
+      messenger_(executor_, regions_),
       services_{clock_, executor_, reactor_, regions_, runtime_.self()} {
   executor_.with_token([&] { executor_.add(reactor_); });
   if (settings.threads > 0) executor_.start_progress_thread();

@@ -1,7 +1,5 @@
 #include "torch_ext/tensors.h"
 
-#include <numeric>
-
 namespace dlslime {
 
 using c10d::ReduceOp;
@@ -214,6 +212,11 @@ std::vector<ConstBytes> const_slices(const at::Tensor& whole, int parts) {
   return {all.begin(), all.end()};
 }
 
+bool overlap(const at::Tensor& one, const at::Tensor& other) {
+  const Bytes a = bytes_of(one), b = bytes_of(other);
+  return !a.empty() && !b.empty() && a.data() < b.data() + b.size() && b.data() < a.data() + a.size();
+}
+
 std::vector<Bytes> split(const Checker& check, const at::Tensor& whole, const std::vector<int64_t>& splits,
                          const char* what) {
   const int64_t rows = whole.dim() ? whole.size(0) : 1;
@@ -225,10 +228,13 @@ std::vector<Bytes> split(const Checker& check, const at::Tensor& whole, const st
   }
   TORCH_CHECK_VALUE(splits.size() == size_t(parts), "dlslime: ", check.call(), " takes one ", what,
                     " split per rank: ", parts, ", got ", splits.size());
+  int64_t total = 0;
   for (const int64_t one : splits) {
     TORCH_CHECK_VALUE(one >= 0, "dlslime: ", check.call(), ": ", what, " split ", one, " must be at least 0");
+    TORCH_CHECK_VALUE(one <= rows - total, "dlslime: ", check.call(), ": ", what, " split ", one,
+                      " goes beyond dimension 0, which is ", rows);
+    total += one;
   }
-  const int64_t total = std::accumulate(splits.begin(), splits.end(), int64_t{0});
   TORCH_CHECK_VALUE(total == rows, "dlslime: ", check.call(), ": the ", what, " splits add up to ", total,
                     ", dimension 0 is ", rows);
   const Bytes bytes = bytes_of(whole);

@@ -47,6 +47,7 @@ class Checker {
 
 DType dtype_of(const at::Tensor& tensor);  // U8 for types that only copies know
 Bytes bytes_of(const at::Tensor& tensor);
+bool overlap(const at::Tensor& one, const at::Tensor& other);  // both dense
 std::vector<Bytes> bytes_of(const Tensors& tensors);
 std::vector<ConstBytes> const_bytes_of(const Tensors& tensors);
 std::vector<Bytes> slices(const at::Tensor& whole, int parts);

@@ -159,7 +159,10 @@ std::exception_ptr DlslimeWork::exception() const {
 
 int DlslimeWork::sourceRank() const { return issued().source(); }
 
-Tensors DlslimeWork::result() { return outputs_; }
+Tensors DlslimeWork::result() {
+  TORCH_CHECK(!open_ && settled(), "dlslime: result: the operation is not done");
+  return outputs_;
+}
 
 float DlslimeWork::getDuration() const {
   TORCH_CHECK(issued().done(), "dlslime: getDuration: the operation is not done");

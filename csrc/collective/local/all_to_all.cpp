@@ -1,5 +1,6 @@
 // All-to-all: each slot holds one piece for every rank. Sizes may differ; everybody shows what it sends to whom before bytes move,
 // which also tells how many steps there are. Cost: 2a + S c (write) + S c (read).
+#include "collective/copy_own.h"
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
 
@@ -32,7 +33,7 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
   verify_sizes(local, call, out);
   uint64_t most = 0;
   for (int p = 0; p < n; ++p) most = std::max(most, local.posted(p, s).extent);
-  copy(out[size_t(me)], in[size_t(me)]);
+  co_await copy_own(out[size_t(me)], in[size_t(me)]);
 
   const auto write = [&](size_t i, std::byte* slot) {
     for (int p = 0; p < n; ++p) {

@@ -1,4 +1,5 @@
 // All-gather and gather: everybody writes its own, readers copy all others'. Sizes may differ. Cost: 2a + S c (write) + N S c (read).
+#include "collective/copy_own.h"
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
 
@@ -24,7 +25,7 @@ Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::sp
   if (reads) {
     co_await local.arrived(call.sequence);
     local.verify(call);
-    copy(out[size_t(local.rank())], in);
+    co_await copy_own(out[size_t(local.rank())], in);
   }
   co_await in_steps(local, steps_for(most, piece), std::min(most, piece), writes,
                     reads ? kEverybody : kNobody, write, read);

@@ -36,6 +36,7 @@ class LocalGroup {
   static constexpr size_t kInline = 64;
   static constexpr int kMaxRanks = 256;      // more would make the pieces of a slot too small to be worth it
   static constexpr size_t kBulk = 32 << 10;  // larger copies run with the token released
+  static constexpr size_t kBulkFold = 128 << 10;  // folds that read more than this, too
   enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kLines };
   // Per rank: the sizes it sends to each (4 generations), then in-slots, then out-slots.
   static size_t data_bytes(int size) { return table_bytes(size) * kCallSlots + 2 * kSlots * kSlotBytes; }

@@ -1,4 +1,5 @@
 // Scatter: each of the root's slots holds one piece for every rank. Cost: 2a + N S c (root) + S c.
+#include "collective/copy_own.h"
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
 
@@ -21,7 +22,7 @@ Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Byt
   co_await local.line_free(call.sequence);
   local.post(call);
   if (root) {
-    copy(out, in[size_t(me)]);
+    co_await copy_own(out, in[size_t(me)]);
   } else {
     co_await local.arrived_one(call.root, call.sequence);
     local.verify_one(call, call.root);

@@ -55,8 +55,10 @@ Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr
       !status.ok()) {
     return status;
   }
-  const std::string bell = "/proc/" + std::to_string(peer.pid) + "/fd/" + parts["bell"];
-  opened->bell_.reset(::open(bell.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  // For reading too: who holds the only other reader may die, and then a write would end this process by SIGPIPE.
+  const std::string bell =
+      "/proc/" + std::to_string(peer.pid) + "/fd/" + std::to_string(std::atoi(parts["bell"].c_str()));
+  opened->bell_.reset(::open(bell.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!opened->bell_) return failed("open " + bell);
   Nonce seen{};
   const uint64_t nonce_at = std::strtoull(parts["nonce_at"].c_str(), nullptr, 10);

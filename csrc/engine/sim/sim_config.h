@@ -43,6 +43,7 @@ struct SimConfig {
   Large large = Large::kPut;
   bool shared_pages = true;
   bool read_private = false;
+  bool idle_hosts_rest = true;  // as in life: without an operation nobody looks at the engines
 
   size_t pipe_capacity = 256 << 10;
   unsigned cut_one_in = 0;    // reads and writes that move only a part, deliveries in two pieces

@@ -55,6 +55,7 @@ bool SimHost::effect() {
 void SimHost::pass() {
   woken_ = false;
   if (steps_ >= freeze_at_) frozen_ = true;
+  if (executor_.idle() && world_.config().idle_hosts_rest) return;
   if (!runs() || !effect()) return;
   // With the token, as in life: what a coroutine submits goes to the inbox rather than running inside this
   // pass.

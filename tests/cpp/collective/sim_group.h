@@ -36,9 +36,11 @@ class GroupOperation final : public Operation {
   const std::string name_;
 };
 
-class SimRank {
+class SimRank : public Scope {
  public:
-  explicit SimRank(SimHost& host) : host(host), messenger(host.regions()) {}
+  explicit SimRank(SimHost& host) : host(host), messenger(host.executor(), host.regions()) {}
+  // In a world that ends, a Leave may just have been submitted.
+  ~SimRank() override { host.executor().retire(*this); }
 
   // Makes the group by the two rounds of GroupBuilder over the simulated store.
   Task<> join(SimStore& store, std::string name, Plan plan = {}) {
@@ -80,7 +82,7 @@ class SimRank {
 
   struct Leave final : Operation {
     explicit Leave(SimRank& rank)
-        : Operation(nullptr, Order::kFree,
+        : Operation(&rank, Order::kFree,
                     deadline_after(rank.host.executor().clock(), std::chrono::seconds(1))),
           rank(rank) {}
     Task<> body() override {

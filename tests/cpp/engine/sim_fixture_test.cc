@@ -7,7 +7,7 @@ namespace {
 
 class SimPair final : public EnginePair {
  public:
-  explicit SimPair(uint64_t seed) : world_(SimConfig::for_seed(seed, 2)) {
+  explicit SimPair(uint64_t seed) : world_(config(seed)) {
     a = side(0);
     b = side(1);
   }
@@ -18,6 +18,11 @@ class SimPair final : public EnginePair {
   }
 
  private:
+  static SimConfig config(uint64_t seed) {
+    SimConfig config = SimConfig::for_seed(seed, 2);
+    config.idle_hosts_rest = false;  // the cases drive the engines without operations
+    return config;
+  }
   Side side(int rank) {
     SimHost& host = world_.host(rank);
     return {&host.executor(), &host.regions(), &host.engine(), host.info()};

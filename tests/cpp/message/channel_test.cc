@@ -224,5 +224,68 @@ TEST(Channel, RandomPackets) {
   }
 }
 
+// ---- found by review ----
+
+TEST(Channel, FetchedIsNoAnswerToAPut) {
+  Rig rig;
+  std::string from(kLarge, 'x');
+  SendRequest send(rig.channel, 1, kTag, bytes(from));
+  rig.channel.start(send);
+  MessageHead clear = Rig::head(MessageKind::kClear, kTag, 0, kLarge);
+  clear.notify = 5;
+  rig.hear(clear);
+  ASSERT_EQ(rig.one.puts.size(), 1u);
+  rig.hear(Rig::head(MessageKind::kFetched, kTag, 0));
+  EXPECT_FALSE(send.finished()) << "the endpoint still reads the buffer";
+}
+
+TEST(Channel, AReportedFailureIsNeverOk) {
+  Rig rig;
+  rig.hear(Rig::head(MessageKind::kFail, 0, 0));
+  ASSERT_EQ(rig.failures.size(), 1u);
+  EXPECT_FALSE(rig.failures[0].second.ok());
+}
+
+// The first receive is taken back; the second was cleared for message 1, whose put lands before message 0 is announced.
+TEST(Channel, WhatLandedForAnotherMessageIsNotThisOne) {
+  Rig rig;
+  std::string a(kLarge, '.'), b(kLarge, '.');
+  auto first = std::make_unique<RecvRequest>(rig.channel, 1, kTag, bytes(a));
+  rig.channel.start(*first);
+  RecvRequest second(rig.channel, 1, kTag, bytes(b));
+  rig.channel.start(second);
+  const MessageHead clear = rig.one.heads.back();
+  ASSERT_EQ(clear.index, 1u);
+  first.reset();
+  rig.messenger.landed(rig.one, clear.notify);
+  EXPECT_FALSE(second.finished());
+  rig.hear(Rig::head(MessageKind::kReady, kTag, 0, kLarge));
+  EXPECT_FALSE(second.finished()) << "message 0 was received without a byte of it";
+}
+
+TEST(Channel, WhoHasLeftAndDiesFailsWhatItWasStillSending) {
+  Rig rig;
+  std::string into(kLarge, '.');
+  RecvRequest receive(rig.channel, 1, kTag, bytes(into));
+  rig.channel.start(receive);
+  rig.hear(Rig::head(MessageKind::kReady, kTag, 0, kLarge));
+  rig.hear(Rig::head(MessageKind::kBye));
+  EXPECT_FALSE(receive.finished()) << "its bytes are on their way";
+  rig.messenger.down(rig.one, Status(Code::kPeerDied, "gone"));
+  EXPECT_EQ(receive.status().code(), Code::kPeerDied);
+  EXPECT_TRUE(rig.failures.empty()) << "it had left the group in order";
+}
+
+TEST(Channel, AnySourceEndsWhenAllHaveLeft) {
+  Rig rig;
+  std::string into(1, '.');
+  RecvRequest receive(rig.channel, RecvRequest::kAnySource, kTag, bytes(into));
+  rig.channel.start(receive);
+  rig.hear(Rig::head(MessageKind::kBye), {}, 1);
+  EXPECT_FALSE(receive.finished());
+  rig.hear(Rig::head(MessageKind::kBye), {}, 2);
+  EXPECT_EQ(receive.status().code(), Code::kClosed);
+}
+
 }  // namespace
 }  // namespace dlslime::test

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/sim/sim_events.h"
 #include "message/channel.h"
 #include "message/messenger.h"
 
@@ -25,6 +26,7 @@ class ScriptedEndpoint final : public Endpoint {
     std::erase(puts, &segment);
     std::erase(gets, &segment);
   }
+  bool written() const override { return true; }
   bool flushed() const override { return true; }
   const Status& state() const override { return state_; }
   std::string_view engine() const override { return "scripted"; }
@@ -40,7 +42,10 @@ class Rig : public ChannelListener {
  public:
   static constexpr uint64_t kContext = 42;
 
-  Rig() : messenger(regions), channel(messenger, *this, kContext, 0, {nullptr, &one, &two}) {}
+  Rig()
+      : executor(clock, nullptr, Ladder{}),
+        messenger(executor, regions),
+        channel(messenger, *this, kContext, 0, {nullptr, &one, &two}) {}
 
   // What rank `source` says, over its own endpoint unless another is named.
   void hear(MessageHead head, std::string_view body = {}, int source = 1, Endpoint* over = nullptr) {
@@ -66,6 +71,8 @@ class Rig : public ChannelListener {
     return {Code::kMismatch, "they differ"};
   }
 
+  VirtualClock clock;
+  Executor executor;
   RegionTable regions;
   Messenger messenger;
   ScriptedEndpoint one, two;
