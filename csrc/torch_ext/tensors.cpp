@@ -231,6 +231,8 @@ std::vector<Bytes> split(const Checker& check, const at::Tensor& whole, const st
   int64_t total = 0;
   for (const int64_t one : splits) {
     TORCH_CHECK_VALUE(one >= 0, "dlslime: ", check.call(), ": ", what, " split ", one, " must be at least 0");
+  }
+  for (const int64_t one : splits) {  // the sum of what is too large may wrap around to what is right
     TORCH_CHECK_VALUE(one <= rows - total, "dlslime: ", check.call(), ": ", what, " split ", one,
                       " goes beyond dimension 0, which is ", rows);
     total += one;

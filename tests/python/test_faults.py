@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -46,7 +47,11 @@ def run_until_it_fails(rank: int, world: int, op: str, count: int, async_op: boo
     start = OPERATIONS[op]
     wait_all(start(rank, world, count, async_op))
     dist.barrier()
-    if rank == VICTIM:
+    store = dist.distributed_c10d._get_default_store()
+    store.add("past the barrier", 1)
+    if rank == VICTIM:  # dies when nobody is in the barrier any more
+        while store.add("past the barrier", 0) < world:
+            time.sleep(0.001)
         timebomb.arm(delay)
     while True:
         flying = [start(rank, world, count, async_op) for _ in range(3 if async_op else 1)]
