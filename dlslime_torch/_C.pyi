@@ -18,7 +18,12 @@ class Options(c10d.Backend.Options):
 
 class Backend(c10d.Backend):
     def report(self) -> dict[str, str]:
-        """What is really in use: under "engine" its name, and why the ones preferred to it were not taken."""
+        """What is really in use, and why nothing better is.
+
+        Under "engine" what connects this rank with the others, under "rank N" what connects it with that one;
+        "rank N without shm" says why a preferred engine was passed over, "rank N hampered" why the one in use is
+        not at its best, "without shm" why an engine could not be made at all.
+        """
 
     def comm_seconds(self) -> float:
         """Time spent inside operations of this group so far."""

@@ -35,12 +35,12 @@ void log_info(const std::string& text) { logger().info("{}", text); }
 void log_debug(const std::string& text) { logger().debug("{}", text); }
 bool logs_debug() { return logger().should_log(spdlog::level::debug); }
 
-void log_warning_once(const std::string& text) {
+void log_warning_once(const std::string& key, const std::string& text) {
   static std::mutex mutex;
   static auto* const said = new std::set<std::string>;
   {
     const std::lock_guard lock(mutex);
-    if (!said->insert(text).second) return;
+    if (!said->insert(key).second) return;
   }
   log_warning(text);
 }

@@ -20,7 +20,8 @@ void log_info(const std::string& text);
 void log_debug(const std::string& text);
 bool logs_debug();  // ask before building an expensive text
 
-// At most once per process for the same text.
-void log_warning_once(const std::string& text);
+// At most once per process for the same key.
+void log_warning_once(const std::string& key, const std::string& text);
+inline void log_warning_once(const std::string& text) { log_warning_once(text, text); }
 
 }  // namespace dlslime

@@ -26,6 +26,8 @@ std::string_view name_of(Code code) {
       return "closed";
     case Code::kUnavailable:
       return "unavailable";
+    case Code::kElsewhere:
+      return "elsewhere";
     case Code::kInternal:
       return "internal error";
   }

@@ -30,6 +30,7 @@ enum class Code : uint8_t {
   kClosed,      // the group or endpoint was shut down
   // Choose another engine.
   kUnavailable,
+  kElsewhere,  // the peer is not where this engine could ever reach: nothing is amiss
   kInternal,
 };
 

@@ -12,6 +12,7 @@
 #include "base/executor.h"
 #include "collective/call.h"
 #include "collective/plan.h"
+#include "collective/route.h"
 #include "engine/shared_pages.h"
 #include "message/channel.h"
 
@@ -46,6 +47,8 @@ class Group final : public Scope, public ChannelListener {
     std::unique_ptr<SharedPages> pages;            // null: the ranks don't share memory
     std::string engines;                           // for people: the names of those in use, joined by +
     Plan plan;
+    std::vector<Route> routes = {};  // by rank, for people
+    std::string why_no_pages = {};   // for people: though nothing but shared memory connects them
   };
   Group(Executor& executor, Messenger& messenger, Parts parts);
   ~Group() override;
@@ -54,6 +57,8 @@ class Group final : public Scope, public ChannelListener {
   int rank() const { return parts_.rank; }
   int size() const { return parts_.size; }
   const std::string& engines() const { return parts_.engines; }
+  const std::vector<Route>& routes() const { return parts_.routes; }
+  const std::string& why_no_pages() const { return parts_.why_no_pages; }
   const Plan& plan() const { return parts_.plan; }
   Executor& executor() { return executor_; }
   Channel& channel() { return channel_; }

@@ -9,16 +9,6 @@
 namespace dlslime {
 namespace {
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> items;
-  for (size_t at = 0; at < list.size();) {
-    const size_t end = std::min(list.find(',', at), list.size());
-    items.push_back(list.substr(at, end - at));
-    at = end + 1;
-  }
-  return items;
-}
-
 std::string get(const std::map<std::string, std::string>& map, const std::string& key) {
   const auto found = map.find(key);
   return found == map.end() ? std::string() : found->second;
@@ -40,21 +30,24 @@ std::string GroupBuilder::hello() const {
   return pack({{"peer", runtime_.self().encode()}, {"nonce", nonce}});
 }
 
+std::vector<std::string> GroupBuilder::wanted() const {
+  if (!spec_.engines.empty()) return spec_.engines;
+  std::vector<std::string> names;
+  for (const auto& engine : runtime_.engines()) names.emplace_back(engine->name());
+  return names;
+}
+
 std::vector<Engine*> GroupBuilder::allowed() const {
   std::vector<Engine*> engines;
-  for (const std::string& name : spec_.engines) {
+  for (const std::string& name : wanted()) {
     if (Engine* engine = runtime_.engine(name)) engines.push_back(engine);
-  }
-  if (spec_.engines.empty()) {
-    for (const auto& engine : runtime_.engines()) engines.push_back(engine.get());
   }
   return engines;
 }
 
 Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
   peers_.resize(size_t(spec_.size));
-  reach_.resize(size_t(spec_.size));
-  reasons_.resize(size_t(spec_.size));
+  outlooks_.resize(size_t(spec_.size));
   for (int rank = 0; rank < spec_.size; ++rank) {
     Blob blob;
     Status status = unpack(hellos[size_t(rank)], &blob);
@@ -63,13 +56,11 @@ Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
     if (rank == 0 && blob["nonce"].size() == sizeof context_)
       std::memcpy(&context_, blob["nonce"].data(), sizeof context_);
     if (rank == spec_.rank) continue;
-    for (Engine* engine : allowed()) {
-      const Status can = engine->reach(peers_[size_t(rank)]);
-      const std::string name(engine->name());
-      if (can.ok())
-        reach_[size_t(rank)] += (reach_[size_t(rank)].empty() ? "" : ",") + name;
-      else
-        reasons_[size_t(rank)] += (reasons_[size_t(rank)].empty() ? "" : "; ") + name + ": " + can.what();
+    for (const std::string& name : wanted()) {
+      Engine* engine = runtime_.engine(name);
+      Status can =
+          engine ? engine->reach(peers_[size_t(rank)]) : Status(Code::kUnavailable, get(spec_.missing, name));
+      outlooks_[size_t(rank)].say(name, std::move(can));
     }
   }
   messenger_.expect(context_);
@@ -78,73 +69,94 @@ Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
 
 // The engine by which this rank reaches everybody and could share memory with them.
 Engine* GroupBuilder::pages_candidate() const {
+  if (spec_.size < 2 || spec_.size > LocalGroup::kMaxRanks) return nullptr;
   for (Engine* engine : allowed()) {
-    if (!engine->capabilities().shared_pages || spec_.size < 2 || spec_.size > LocalGroup::kMaxRanks)
-      continue;
-    bool all = true;
-    for (int rank = 0; rank < spec_.size; ++rank) {
-      const auto names = split(reach_[size_t(rank)]);
-      all &= rank == spec_.rank || std::ranges::find(names, engine->name()) != names.end();
-    }
+    bool all = engine->capabilities().shared_pages;
+    for (int rank = 0; rank < spec_.size; ++rank)
+      all &= rank == spec_.rank || outlooks_[size_t(rank)].on(engine->name())->ok();
     if (all) return engine;
   }
   return nullptr;
 }
 
+// An engine that can't make its offer does not reach the peer after all.
+void GroupBuilder::offer_to(int rank, Blob* offers) {
+  const std::string to = std::to_string(rank);
+  const PeerInfo& peer = peers_[size_t(rank)];
+  Outlook& outlook = outlooks_[size_t(rank)];
+  for (const std::string& name : outlook.reaching()) {
+    std::string offer;
+    Status made = runtime_.engine(name)->offer(peer, &offer);
+    if (made.ok()) {
+      if (runtime_.connection(peer.id, name)) (*offers)["have." + to + "." + name] = "1";
+      (*offers)["offer." + to + "." + name] = offer;
+    }
+    outlook.say(name, std::move(made));
+  }
+  outlook.write(rank, offers);
+}
+
+void GroupBuilder::offer_pages(Blob* offers) {
+  Engine* engine = pages_candidate();
+  if (!engine) return;
+  pages_engine_ = engine->name();
+  const Status made = engine->share(
+      {spec_.rank, spec_.size, LocalGroup::kLines, LocalGroup::data_bytes(spec_.size)}, &pages_);
+  if (made.ok())
+    (*offers)["pages." + pages_engine_] = pages_->offer();
+  else
+    (*offers)["no_pages"] = made.what();
+}
+
 std::string GroupBuilder::offers() {
   Blob blob;
   for (int rank = 0; rank < spec_.size; ++rank) {
-    if (rank == spec_.rank) continue;
-    const std::string to = std::to_string(rank);
-    const PeerInfo& peer = peers_[size_t(rank)];
-    blob["reach." + to] = reach_[size_t(rank)];
-    blob["why." + to] = reasons_[size_t(rank)];
-    for (const std::string& name : split(reach_[size_t(rank)])) {
-      if (runtime_.connection(peer.id, name)) blob["have." + to + "." + name] = "1";
-      blob["offer." + to + "." + name] = runtime_.engine(name)->offer(peer);
-    }
+    if (rank != spec_.rank) offer_to(rank, &blob);
   }
-  if (Engine* engine = pages_candidate()) {
-    pages_ = engine->share({spec_.rank, spec_.size, LocalGroup::kLines, LocalGroup::data_bytes(spec_.size)});
-    pages_engine_ = engine->name();
-    if (pages_) blob["pages." + pages_engine_] = pages_->offer();
-  }
+  offer_pages(&blob);
   return pack(blob);
 }
 
-// What the pair uses: the first of the lower rank's engines by which both reach each other; empty: none.
-std::string GroupBuilder::chosen(const std::vector<Blob>& offers, int low, int high) const {
-  const auto back = split(get(offers[size_t(high)], "reach." + std::to_string(low)));
-  for (const std::string& name : split(get(offers[size_t(low)], "reach." + std::to_string(high)))) {
-    if (std::ranges::find(back, name) != back.end()) return name;
+Status GroupBuilder::choose(const std::vector<Blob>& offers) {
+  std::set<std::string> used;
+  for (int low = 0; low < spec_.size; ++low) {
+    for (int high = low + 1; high < spec_.size; ++high) {
+      const Blob &below = offers[size_t(low)], &above = offers[size_t(high)];
+      const std::string name = common_engine(Outlook::reaching(below, high), Outlook::reaching(above, low));
+      if (name.empty()) {
+        return {Code::kUnavailable, "no engine connects rank " + std::to_string(low) + " and rank " +
+                                        std::to_string(high) + " (" + Outlook::read(below, high).obstacles() +
+                                        " | " + Outlook::read(above, low).obstacles() + ")"};
+      }
+      used.insert(name);
+    }
   }
+  routes_.assign(size_t(spec_.size), {});
+  for (int rank = 0; rank < spec_.size; ++rank) {
+    if (rank == spec_.rank) continue;
+    const Outlook theirs = Outlook::read(offers[size_t(rank)], spec_.rank);
+    routes_[size_t(rank)] = route_between(outlooks_[size_t(rank)], theirs, spec_.rank < rank);
+  }
+  if (used == std::set{pages_engine_})
+    agree_on_pages(offers);
+  else
+    pages_.reset();
   return {};
 }
 
-Status GroupBuilder::choose(const std::vector<Blob>& offers) {
-  chosen_.assign(size_t(spec_.size), "");
-  bool share = bool(pages_);
-  for (int low = 0; low < spec_.size; ++low) {
-    for (int high = low + 1; high < spec_.size; ++high) {
-      const std::string name = chosen(offers, low, high);
-      if (name.empty()) {
-        const std::string there = get(offers[size_t(low)], "why." + std::to_string(high));
-        const std::string back = get(offers[size_t(high)], "why." + std::to_string(low));
-        return {Code::kUnavailable, "no engine connects rank " + std::to_string(low) + " and rank " +
-                                        std::to_string(high) + " (" + there + " | " + back + ")"};
-      }
-      if (low == spec_.rank) chosen_[size_t(high)] = name;
-      if (high == spec_.rank) chosen_[size_t(low)] = name;
-      share &= name == pages_engine_;
-    }
-    share &= offers[size_t(low)].contains("pages." + pages_engine_);
+// Every pair uses the engine that could share memory: it is worth a word if it can't.
+void GroupBuilder::agree_on_pages(const std::vector<Blob>& offers) {
+  for (int rank = 0; rank < spec_.size; ++rank) {
+    if (offers[size_t(rank)].contains("pages." + pages_engine_)) continue;
+    pages_.reset();
+    const std::string why = get(offers[size_t(rank)], "no_pages");
+    if (why_no_pages_.empty() && !why.empty())
+      why_no_pages_ = "rank " + std::to_string(rank) + " has none to share: " + why;
   }
-  if (!share) pages_.reset();
-  return {};
 }
 
 Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
-  const std::string& name = chosen_[size_t(rank)];
+  const std::string& name = routes_[size_t(rank)].engine;
   const PeerInfo& peer = peers_[size_t(rank)];
   const std::string here = std::to_string(spec_.rank), there = std::to_string(rank);
   const bool both_have = offers[size_t(spec_.rank)].contains("have." + there + "." + name) &&
@@ -161,6 +173,7 @@ Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
     });
     runtime_.remember(peer.id, name, endpoint);
   }
+  routes_[size_t(rank)].hampered = endpoint->hampered;
   endpoints_[size_t(rank)] = std::move(endpoint);
   return {};
 }
@@ -177,7 +190,8 @@ Status GroupBuilder::attach_pages(const std::vector<Blob>& offers) {
 
 std::string GroupBuilder::engines_text() const {
   if (spec_.size == 1) return "none (one rank)";
-  const std::set<std::string> names(chosen_.begin(), chosen_.end());
+  std::set<std::string> names;
+  for (const Route& route : routes_) names.insert(route.engine);
   std::string text;
   for (const std::string& name : names) {
     if (!name.empty()) text += (text.empty() ? "" : "+") + name;
@@ -198,15 +212,29 @@ Status GroupBuilder::connect(const std::vector<std::string>& blobs, std::unique_
     if (Status status = connect_peer(rank, offers); !status.ok()) return status;
   }
   if (Status status = attach_pages(offers); !status.ok()) return status;
-  *group = std::make_unique<Group>(runtime_.executor(), messenger_,
-                                   Group::Parts{spec_.name, spec_.rank, spec_.size, context_, endpoints_,
-                                                std::move(pages_), engines_text(), spec_.plan});
+  *group = std::make_unique<Group>(
+      runtime_.executor(), messenger_,
+      Group::Parts{spec_.name, spec_.rank, spec_.size, context_, endpoints_, std::move(pages_),
+                   engines_text(), spec_.plan, routes_, why_no_pages_});
   messenger_.release(context_);
   for (int rank = 0; rank < spec_.size; ++rank) {  // who died while we were busy has told nobody
     const auto& endpoint = endpoints_[size_t(rank)];
     if (endpoint && !endpoint->state().ok()) (*group)->channel().down(*endpoint, endpoint->state());
   }
   return {};
+}
+
+std::vector<Notice> GroupBuilder::notices() const {
+  std::vector<Route> news = routes_;
+  for (Route& route : news) {
+    if (!runtime_.engine(route.preferred)) route.preferred.clear();
+  }
+  std::vector<Notice> said = dlslime::notices(news, peers_);
+  if (!why_no_pages_.empty()) {
+    const std::string what = "collectives go by messages instead of shared memory: " + why_no_pages_;
+    said.push_back({what, "in group " + spec_.name + ", " + what});
+  }
+  return said;
 }
 
 }  // namespace dlslime

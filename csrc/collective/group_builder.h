@@ -6,17 +6,18 @@
 //           each peer needs to connect   both sides; whether all share memory
 //
 // Threads:    under the token.   Ownership: gives the finished group to the caller.
-// Errors:     another wire version, a pair without a common engine (with both sides' reasons), an engine's own failure.
+// Errors:     another wire version, a pair without a common engine (with both sides' reasons), an engine's own failure. What is
+//             merely worse than it could be is in notices().
 // Invariants: every rank draws the same conclusions from the same blobs. After connect() the ranks should pass a barrier before
 //             any of them leaves, since peers may still be attaching to what it shares.
 #pragma once
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "collective/group.h"
+#include "collective/route.h"
 #include "engine/runtime.h"
 #include "message/messenger.h"
 
@@ -30,6 +31,7 @@ class GroupBuilder {
     int size = 1;
     std::vector<std::string> engines;  // allowed, in order of preference; empty: all
     Plan plan;
+    Blob missing = {};  // engines that could not be made, and why: whoever made the runtime has said so
   };
   GroupBuilder(Runtime& runtime, Messenger& messenger, Spec spec);
   ~GroupBuilder();
@@ -38,15 +40,18 @@ class GroupBuilder {
   Status meet(const std::vector<std::string>& hellos);  // by rank, its own too
   std::string offers();
   Status connect(const std::vector<std::string>& offers, std::unique_ptr<Group>* group);
+  std::vector<Notice> notices() const;  // after connect(): for the log, once the token is released
 
  private:
-  using Blob = std::map<std::string, std::string>;
+  std::vector<std::string> wanted() const;
   std::vector<Engine*> allowed() const;
   Engine* pages_candidate() const;
+  void offer_to(int rank, Blob* offers);
+  void offer_pages(Blob* offers);
   Status choose(const std::vector<Blob>& offers);
   Status connect_peer(int rank, const std::vector<Blob>& offers);
   Status attach_pages(const std::vector<Blob>& offers);
-  std::string chosen(const std::vector<Blob>& offers, int low, int high) const;
+  void agree_on_pages(const std::vector<Blob>& offers);
   std::string engines_text() const;
 
   Runtime& runtime_;
@@ -55,12 +60,12 @@ class GroupBuilder {
   uint64_t nonce_;
   uint64_t context_ = 0;
   std::vector<PeerInfo> peers_;
-  std::vector<std::string> reach_;    // by rank: the engines that reach it, comma separated
-  std::vector<std::string> reasons_;  // by rank: why the others do not
-  std::vector<std::string> chosen_;   // by rank
+  std::vector<Outlook> outlooks_;  // by rank: what we say of our ways to it
+  std::vector<Route> routes_;      // by rank
   std::vector<std::shared_ptr<Endpoint>> endpoints_;
   std::unique_ptr<SharedPages> pages_;
   std::string pages_engine_;
+  std::string why_no_pages_;
 };
 
 }  // namespace dlslime

@@ -2,7 +2,8 @@
 //
 // Threads:    everything under the executor's token, except address() and SharedPages::read_private.
 // Ownership:  an Endpoint belongs to who connected it; a Segment to who posted it, until completed() or cancel().
-// Errors:     reach() says why not; an endpoint that fails calls down() once and completes every segment with the same Status.
+// Errors:     reach() says why not: kElsewhere where the engine is not meant for such a peer, anything else where something is in
+//             the way. An endpoint that fails calls down() once and completes every segment with the same Status.
 //             Nothing blocks. connect() and share() may throw std::system_error or std::bad_alloc where the system has nothing
 //             left; nothing else throws.
 // Units:      bytes.
@@ -67,6 +68,8 @@ class Endpoint {
   // from a grant of the sender's); false: the sender puts.
   bool fetches = false;       // what this side receives
   bool peer_fetches = false;  // what the peer receives
+  // For people, set when it connects: what keeps the engine from its best way to this peer, and what that costs; empty: nothing.
+  std::string hampered;
   // One message made of two parts; false: no room now, writable() will follow.
   virtual bool post(std::span<const std::byte> head, std::span<const std::byte> body) = 0;
   virtual void put(Segment& segment) = 0;
@@ -84,14 +87,15 @@ class Engine : public Poller {
  public:
   virtual std::string_view name() const = 0;
   virtual const Capabilities& capabilities() const = 0;
-  virtual std::string address() const = 0;              // this process's blob in its PeerInfo
-  virtual Status reach(const PeerInfo& peer) = 0;       // ok, or the reason why not
-  virtual std::string offer(const PeerInfo& peer) = 0;  // what that one peer needs in order to connect
+  virtual std::string address() const = 0;         // this process's blob in its PeerInfo
+  virtual Status reach(const PeerInfo& peer) = 0;  // ok, or the reason why not
+  // What that one peer needs in order to connect; or why this side can't, though it reaches the peer.
+  virtual Status offer(const PeerInfo& peer, std::string* out) = 0;
   virtual void withdraw(const PeerInfo&) {}  // the offer was not needed: forget what was made for it
   virtual std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
                                             EndpointHandler& handler) = 0;
   // Only with capabilities().shared_pages.
-  virtual std::unique_ptr<SharedPages> share(const SharedPages::Layout& layout) = 0;
+  virtual Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) = 0;
 };
 
 }  // namespace dlslime

@@ -18,6 +18,13 @@ namespace {
 constexpr seconds kFlushPatience{2};
 constexpr milliseconds kDropPatience{
     200};  // of a backend that was dropped without shutdown(), maybe with the GIL held
+
+void add_route(const std::string& peer, const Route& route, std::map<std::string, std::string>* report) {
+  if (!route.engine.empty()) (*report)[peer] = route.engine;
+  if (!route.preferred.empty()) (*report)[peer + " without " + route.preferred] = route.why;
+  if (!route.hampered.empty()) (*report)[peer + " hampered"] = route.hampered;
+}
+
 }  // namespace
 
 c10::intrusive_ptr<DlslimeBackend> DlslimeBackend::create(StorePtr store, int rank, int size,
@@ -50,10 +57,14 @@ std::map<std::string, std::string> DlslimeBackend::report() const {
       {"rank", std::to_string(rank_)},    {"size", std::to_string(size_)},
       {"reductions", simd_name()},
   };
+  const auto missing = member_->process().missing();
   for (const std::string& engine : options_.settings.engines) {
-    const std::string why = member_->process().why_not(engine);
-    if (!why.empty()) all["without " + engine] = why;
+    if (const auto found = missing.find(engine); found != missing.end())
+      all["without " + engine] = found->second;
   }
+  if (!member_->why_no_pages().empty()) all["without shared memory"] = member_->why_no_pages();
+  for (size_t peer = 0; peer < member_->routes().size(); ++peer)
+    add_route("rank " + std::to_string(peer), member_->routes()[peer], &all);
   return all;
 }
 

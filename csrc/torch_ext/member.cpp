@@ -11,6 +11,8 @@ Member::Member(Process& process, std::unique_ptr<Group> group)
       group_(std::move(group)),
       name_(group_->name()),
       engines_(group_->engines()),
+      why_no_pages_(group_->why_no_pages()),
+      routes_(group_->routes()),
       rank_(group_->rank()),
       size_(group_->size()) {
   process_.enlist(*this);

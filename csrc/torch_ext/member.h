@@ -37,6 +37,8 @@ class Member {
   void describe(const std::string& description);
   std::vector<int> ahead() const;  // under the token: who waits for this rank to begin a collective
   const std::string& engines() const { return engines_; }
+  const std::vector<Route>& routes() const { return routes_; }
+  const std::string& why_no_pages() const { return why_no_pages_; }
   int rank() const { return rank_; }
   int size() const { return size_; }
 
@@ -63,7 +65,8 @@ class Member {
 
   Process& process_;
   std::unique_ptr<Group> group_;
-  const std::string name_, engines_;
+  const std::string name_, engines_, why_no_pages_;
+  const std::vector<Route> routes_;  // the group's: reported after it is gone, too
   const int rank_, size_;
   std::string description_;
   std::atomic<bool> describing_{false}, described_{false};

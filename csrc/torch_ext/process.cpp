@@ -85,10 +85,9 @@ void Process::need_engines(const Settings& settings, const std::string& address)
   for (const auto& [name, why] : left_out) log_warning("engine " + name + " is left out: " + why);
 }
 
-std::string Process::why_not(const std::string& engine) const {
+std::map<std::string, std::string> Process::missing() const {
   const std::lock_guard lock(mutex_);
-  const auto found = unavailable_.find(engine);
-  return found == unavailable_.end() ? std::string() : found->second;
+  return unavailable_;
 }
 
 void Process::local_ranks(int count, const Settings& settings) {

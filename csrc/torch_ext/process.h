@@ -50,7 +50,7 @@ class Process {
 
   // Makes those of `settings.engines` that do not exist yet; `address`: where others reach this host.
   void need_engines(const Settings& settings, const std::string& address);
-  std::string why_not(const std::string& engine) const;  // empty: it exists
+  std::map<std::string, std::string> missing() const;  // engines asked for that could not be made -> why
 
   // More ranks on this host than CPUs: spinning would keep the one away that is waited for.
   void local_ranks(int count, const Settings& settings);

@@ -140,8 +140,9 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
   std::unique_ptr<GroupBuilder> builder;
   const auto destroy = [&] { executor.with_token([&] { builder.reset(); }); };
   std::unique_ptr<Group> group;
+  std::vector<Notice> notices;
   try {
-    const GroupBuilder::Spec spec{in.name, in.rank, in.size, in.settings.engines, {}};
+    const GroupBuilder::Spec spec{in.name, in.rank, in.size, in.settings.engines, {}, process.missing()};
     const std::string hello = executor.with_token([&] {
       builder = std::make_unique<GroupBuilder>(process.runtime(), process.messenger(), spec);
       return builder->hello();
@@ -156,12 +157,18 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
     }),
                     rounds.where());
     const std::vector<std::string> all = rounds.exchange("offers", offers);
-    throw_if_failed(executor.with_token([&] { return builder->connect(all, &group); }), rounds.where());
+    throw_if_failed(executor.with_token([&] {
+      Status status = builder->connect(all, &group);
+      if (status.ok()) notices = builder->notices();
+      return status;
+    }),
+                    rounds.where());
   } catch (...) {
     destroy();
     throw;
   }
   destroy();
+  for (const Notice& notice : notices) log_warning_once(notice.key, notice.text);
   auto member = std::make_shared<Member>(process, std::move(group));
   shake_hands(member, 0, rounds);
   rounds.forget();

@@ -2,7 +2,8 @@
 //
 // Threads:    ring() from any; the rest under the token.
 // Ownership:  owns mapping and descriptors.
-// Errors:     open() says what is in the way: another host, another pid namespace, no permission.
+// Errors:     open() says what is in the way: another host (kElsewhere), another PID namespace, no permission. The texts name no
+//             process and no descriptor: the same trouble with many peers is one reason.
 // Invariants: `asleep` is written by the page's owner only; a publisher stores its word first, then looks at `asleep`; a sleeper sets
 //             `asleep` first, then looks at the words: one of them sees the other (both sequentially consistent).
 #pragma once
@@ -42,7 +43,8 @@ class ShmPeer {
 
   int pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
-  bool can_read() const { return can_read_; }  // its private memory, by process_vm_readv
+  bool can_read() const { return why_unreadable_.empty(); }  // its private memory, by process_vm_readv
+  const std::string& why_unreadable() const { return why_unreadable_; }
   Status read(uint64_t address, std::span<std::byte> into) const;
   bool grants(const RemoteRegion& region) const {
     return contents().live[RegionTable::slot_of(region.id)].load(std::memory_order_seq_cst) ==
@@ -55,11 +57,12 @@ class ShmPeer {
  private:
   const PageContents& contents() const { return *reinterpret_cast<const PageContents*>(memory_.contents()); }
   void wake() const;
+  std::string probe(uint64_t nonce_at) const;
 
   int pid_ = 0;
   SharedMemory memory_;
   UniqueFd bell_, pidfd_;
-  bool can_read_ = false;
+  std::string why_unreadable_;
 };
 
 }  // namespace dlslime::shm

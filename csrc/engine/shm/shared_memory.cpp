@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -14,6 +15,28 @@ namespace dlslime::shm {
 namespace {
 
 Status failed(const std::string& what) { return {Code::kUnavailable, what + ": " + std::strerror(errno)}; }
+
+Status stranger() {
+  return {Code::kUnavailable,
+          "what has the peer's process and descriptor number here is not the peer's memory"};
+}
+
+constexpr char kMemfd[] = "/memfd:dlslime-";  // how /proc shows what create() makes
+
+// /proc/PID/fd/N of a peer, seen to be such memory before it is opened: opening a stranger's terminal or device has effects.
+Status open_memfd(int pid, int32_t fd, UniqueFd* out) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+  char target[64];
+  const ssize_t n = readlink(path.c_str(), target, sizeof target);
+  if (n < 0) {
+    const bool denied = errno == EACCES || errno == EPERM;
+    return failed(std::string("looking at the peer's descriptors under /proc") +
+                  (denied ? " (other user, not dumpable, or forbidden by policy)" : ""));
+  }
+  if (!std::string_view(target, size_t(n)).starts_with(kMemfd)) return stranger();
+  out->reset(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY));
+  return *out ? Status() : failed("opening the peer's shared memory");
+}
 
 struct Offer {
   int32_t fd;
@@ -52,7 +75,7 @@ Status SharedMemory::map(int fd, size_t bytes) {
 Status SharedMemory::create(const char* label, size_t bytes, SharedMemory* out) {
   SharedMemory memory;
   const size_t mapped = kHead + bytes;
-  memory.fd_.reset(memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  memory.fd_.reset(memfd_create(("dlslime-" + std::string(label)).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory.fd_) return failed("memfd_create");
   if (ftruncate(memory.fd_.get(), off_t(mapped)) != 0)
     return failed("ftruncate of " + std::to_string(mapped) + " shared bytes");
@@ -78,18 +101,13 @@ Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, Shar
     return {Code::kMismatch, "the peer shares " + std::to_string(offer.mapped) + " bytes, " +
                                  std::to_string(kHead + expected) + " were expected"};
   }
-  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(offer.fd);
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!fd) return failed("open " + path);
+  UniqueFd fd;
+  if (Status opened = open_memfd(pid, offer.fd, &fd); !opened.ok()) return opened;
   struct stat info {};
-  if (fstat(fd.get(), &info) != 0 || uint64_t(info.st_size) != offer.mapped) {
-    return {Code::kUnavailable, path + " is not the peer's shared memory (another pid namespace?)"};
-  }
+  if (fstat(fd.get(), &info) != 0 || uint64_t(info.st_size) != offer.mapped) return stranger();
   SharedMemory memory;
   if (Status status = memory.map(fd.get(), offer.mapped); !status.ok()) return status;
-  if (memory.nonce() != offer.nonce) {
-    return {Code::kUnavailable, path + " is not the peer's shared memory (another pid namespace?)"};
-  }
+  if (memory.nonce() != offer.nonce) return stranger();
   *out = std::move(memory);
   return {};
 }

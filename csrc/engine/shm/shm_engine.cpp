@@ -52,14 +52,14 @@ Status ShmEngine::reach(const PeerInfo& peer) {
   return status;
 }
 
-std::string ShmEngine::offer(const PeerInfo& peer) {
+Status ShmEngine::offer(const PeerInfo& peer, std::string* out) {
   std::shared_ptr<ShmPeer> known;
   shm::SharedMemory ring;
-  if (!meet(peer, &known).ok() || !shm::SharedMemory::create("dlslime-ring", sizeof(shm::Ring), &ring).ok())
-    return {};
-  std::string offer = pack({{"ring", ring.offer()}, {"reads", reads_directly(*known) ? "1" : ""}});
+  if (Status met = meet(peer, &known); !met.ok()) return met;
+  if (Status made = shm::SharedMemory::create("ring", sizeof(shm::Ring), &ring); !made.ok()) return made;
+  *out = pack({{"ring", ring.offer()}, {"reads", reads_directly(*known) ? "1" : ""}});
   offered_[peer.id] = std::move(ring);
-  return offer;
+  return {};
 }
 
 void ShmEngine::withdraw(const PeerInfo& peer) {
@@ -82,14 +82,19 @@ std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, std::string_v
       std::make_unique<ShmEndpoint>(known, std::move(pipe), services_.reactor, services_.regions, handler);
   endpoint->fetches = reads_directly(*known);
   endpoint->peer_fetches = !parts["reads"].empty();
+  if (options_.direct_reads && !known->can_read()) {
+    endpoint->hampered = "the peer's memory can't be read directly (" + known->why_unreadable() +
+                         "), so large payloads move in two copies instead of one";
+  }
   endpoints_.push_back(*endpoint);
   return endpoint;
 }
 
-std::unique_ptr<SharedPages> ShmEngine::share(const SharedPages::Layout& layout) {
+Status ShmEngine::share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) {
   std::unique_ptr<shm::ShmPages> pages;
-  if (!shm::ShmPages::create(layout, *this, &pages).ok()) return nullptr;
-  return pages;
+  Status status = shm::ShmPages::create(layout, *this, &pages);
+  *out = std::move(pages);
+  return status;
 }
 
 bool ShmEngine::poll() {

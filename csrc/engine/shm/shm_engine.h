@@ -2,7 +2,8 @@
 //
 // Threads:    under the token, but for address().
 // Ownership:  endpoints and pages belong to who made them and must be gone before the engine.
-// Errors:     reach() says what is in the way; then another engine serves the pair.
+// Errors:     reach() and offer() say what is in the way; then another engine serves the pair. Where only direct reads are refused,
+//             endpoints say that they are hampered.
 // Units:      bytes.
 // Requires:   memfd_create (Linux 3.17), pidfd_open (5.3), /proc; process_vm_readv where the system allows it.
 #pragma once
@@ -30,11 +31,11 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   const Capabilities& capabilities() const override;
   std::string address() const override { return page_->address(); }
   Status reach(const PeerInfo& peer) override;
-  std::string offer(const PeerInfo& peer) override;
+  Status offer(const PeerInfo& peer, std::string* out) override;
   void withdraw(const PeerInfo& peer) override;
   std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
                                     EndpointHandler& handler) override;
-  std::unique_ptr<SharedPages> share(const SharedPages::Layout& layout) override;
+  Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) override;
 
   bool poll() override;
   void about_to_sleep() override { page_->contents().asleep.store(1, std::memory_order_seq_cst); }

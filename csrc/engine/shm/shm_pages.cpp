@@ -7,7 +7,7 @@ ShmPages::ShmPages(const Layout& layout, PeerDirectory& directory)
 
 Status ShmPages::create(const Layout& layout, PeerDirectory& directory, std::unique_ptr<ShmPages>* out) {
   std::unique_ptr<ShmPages> pages(new ShmPages(layout, directory));
-  Status status = SharedMemory::create("dlslime-group", pages->bytes(), &pages->memory_[size_t(layout.rank)]);
+  Status status = SharedMemory::create("group", pages->bytes(), &pages->memory_[size_t(layout.rank)]);
   if (!status.ok()) return status;
   pages->point(layout.rank);
   *out = std::move(pages);

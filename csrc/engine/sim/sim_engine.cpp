@@ -78,8 +78,9 @@ std::unique_ptr<Endpoint> SimEngine::connect(const PeerInfo& peer, std::string_v
   return endpoint;
 }
 
-std::unique_ptr<SharedPages> SimEngine::share(const SharedPages::Layout& layout) {
-  return std::make_unique<SimPages>(host_, layout);
+Status SimEngine::share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) {
+  *out = std::make_unique<SimPages>(host_, layout);
+  return {};
 }
 
 bool SimEngine::poll() {

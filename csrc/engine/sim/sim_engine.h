@@ -41,10 +41,10 @@ class SimEngine final : public Engine {
   const Capabilities& capabilities() const override { return capabilities_; }
   std::string address() const override;
   Status reach(const PeerInfo& peer) override;
-  std::string offer(const PeerInfo&) override { return {}; }
+  Status offer(const PeerInfo&, std::string*) override { return {}; }
   std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
                                     EndpointHandler& handler) override;
-  std::unique_ptr<SharedPages> share(const SharedPages::Layout& layout) override;
+  Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) override;
   bool poll() override;
 
  private:

@@ -34,10 +34,12 @@ class TcpEngine final : public Engine {
   const Capabilities& capabilities() const override;
   std::string address() const override { return listener_.address(); }
   Status reach(const PeerInfo& peer) override;
-  std::string offer(const PeerInfo&) override { return {}; }
+  Status offer(const PeerInfo&, std::string*) override { return {}; }
   std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
                                     EndpointHandler& handler) override;
-  std::unique_ptr<SharedPages> share(const SharedPages::Layout&) override { return nullptr; }
+  Status share(const SharedPages::Layout&, std::unique_ptr<SharedPages>*) override {
+    return {Code::kElsewhere, "no memory is shared over a network"};
+  }
   bool poll() override;
 
   const tcp::Listener& listener() const { return listener_; }

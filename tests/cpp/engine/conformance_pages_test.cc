@@ -6,13 +6,20 @@
 namespace dlslime::conformance {
 namespace {
 
+std::unique_ptr<SharedPages> shared(Side& side, const SharedPages::Layout& layout) {
+  std::unique_ptr<SharedPages> pages;
+  const Status made = side.executor->with_token([&] { return side.engine->share(layout, &pages); });
+  EXPECT_TRUE(made.ok()) << made.to_string();
+  return pages;
+}
+
 // Both sides' pages, attached to each other.
 struct Pages {
   explicit Pages(Table& t) {
     Side &a = t.pair->a, &b = t.pair->b;
     EXPECT_TRUE(a.engine->reach(b.info).ok() && b.engine->reach(a.info).ok());
-    of_a = a.executor->with_token([&] { return a.engine->share({0, 2, 8, 5000}); });
-    of_b = b.executor->with_token([&] { return b.engine->share({1, 2, 8, 5000}); });
+    of_a = shared(a, {0, 2, 8, 5000});
+    of_b = shared(b, {1, 2, 8, 5000});
     to_b = a.executor->with_token([&] { return of_a->attach(1, b.info, of_b->offer()); });
     to_a = b.executor->with_token([&] { return of_b->attach(0, a.info, of_a->offer()); });
   }
@@ -83,7 +90,7 @@ TEST_P(Conformance, WhatWasPublishedBeforeAttachingIsSeen) {
   NEED_PAGES();
   each_unconnected([](Table& t) {
     Side &a = t.pair->a, &b = t.pair->b;
-    auto of_a = a.engine->share({0, 2, 8, 5000}), of_b = b.engine->share({1, 2, 8, 5000});
+    auto of_a = shared(a, {0, 2, 8, 5000}), of_b = shared(b, {1, 2, 8, 5000});
     EXPECT_TRUE(a.engine->reach(b.info).ok() && b.engine->reach(a.info).ok());
     of_a->publish(5, 42);
     ASSERT_TRUE(of_b->attach(0, a.info, of_a->offer()).ok());
@@ -111,8 +118,8 @@ TEST_P(Conformance, AStrangeOfferIsRefused) {
   NEED_PAGES();
   each_unconnected([](Table& t) {
     Side &a = t.pair->a, &b = t.pair->b;
-    auto mine = a.engine->share({0, 2, 8, 5000});
-    auto other = b.engine->share({1, 2, 16, 5000});
+    auto mine = shared(a, {0, 2, 8, 5000});
+    auto other = shared(b, {1, 2, 16, 5000});
     for (const std::string& offer :
          {std::string(), std::string("nonsense"), std::string(300, '\xff'), other->offer()}) {
       const Status refused = mine->attach(1, b.info, offer);

@@ -78,7 +78,10 @@ std::string Player::offer(const Side& to) {
   return under_token([&] {
     const Status reached = side_.engine->reach(to.info);
     EXPECT_TRUE(reached.ok()) << reached.to_string();
-    return side_.engine->offer(to.info);
+    std::string offer;
+    const Status offered = side_.engine->offer(to.info, &offer);
+    EXPECT_TRUE(offered.ok()) << offered.to_string();
+    return offer;
   });
 }
 

@@ -107,7 +107,11 @@ struct Side {
     return token([this] { return executor.pass(); });
   }
   void connect(const PeerInfo& peer) {
-    token([&] { endpoint = engine->connect(peer, engine->offer(peer), seen); });
+    token([&] {
+      std::string offer;
+      ASSERT_TRUE(engine->offer(peer, &offer).ok());
+      endpoint = engine->connect(peer, offer, seen);
+    });
   }
   bool post(const std::string& head, const std::string& body = {}) {
     return token(

@@ -17,6 +17,12 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+std::unique_ptr<SharedPages> shared(SimHost& host, const SharedPages::Layout& layout) {
+  std::unique_ptr<SharedPages> pages;
+  EXPECT_TRUE(host.engine().share(layout, &pages).ok());
+  return pages;
+}
+
 // Connects to everybody, counts what comes.
 class Inbox : public EndpointHandler {
  public:
@@ -76,7 +82,7 @@ Task<> greet_all(SimHost& host) {
 // A barrier over shared pages.
 Task<> barrier(SimHost& host, SimStore& store) {
   const int ranks = host.world().size();
-  auto pages = host.engine().share({host.rank(), ranks, 1, 64});
+  auto pages = shared(host, {host.rank(), ranks, 1, 64});
   store.set(host, "pages" + std::to_string(host.rank()), pages->offer());
   for (int peer = 0; peer < ranks; ++peer) {
     const std::string key = "pages" + std::to_string(peer);
@@ -191,8 +197,8 @@ TEST(SimWorld, WhatADeadRankPublishedStillArrives) {
   SimConfig config;
   config.delays = Delays::uniform(milliseconds(10));
   SimWorld world(config);
-  auto writer = world.host(0).engine().share({0, 2, 4, 0});
-  auto reader = world.host(1).engine().share({1, 2, 4, 0});
+  auto writer = shared(world.host(0), {0, 2, 4, 0});
+  auto reader = shared(world.host(1), {1, 2, 4, 0});
   ASSERT_TRUE(reader->attach(0, world.host(0).info(), writer->offer()).ok());
   writer->publish(2, 1);
   writer->publish(2, 5);
