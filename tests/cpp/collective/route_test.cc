@@ -94,6 +94,7 @@ class Deaf final : public Endpoint {
   void put(Segment&) override {}
   void get(Segment&) override {}
   void cancel(Segment&) override {}
+  bool written() const override { return true; }
   bool flushed() const override { return true; }
   const Status& state() const override { return state_; }
   std::string_view engine() const override { return name_; }
@@ -138,7 +139,7 @@ struct OneRank {
   OneRank(int rank, const Told& swift, std::vector<std::string> engines)
       : executor(clock, nullptr, Ladder{}),
         runtime(executor, regions, new_identity("here")),
-        messenger(regions) {
+        messenger(executor, regions) {
     runtime.add(std::make_unique<Obedient>("swift", swift));
     runtime.add(std::make_unique<Obedient>("sure", Told{}));
     builder = std::make_unique<GroupBuilder>(runtime, messenger,
