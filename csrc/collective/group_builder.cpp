@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/random.h"
 #include "collective/local/local_group.h"
@@ -20,8 +21,9 @@ GroupBuilder::GroupBuilder(Runtime& runtime, Messenger& messenger, Spec spec)
     : runtime_(runtime), messenger_(messenger), spec_(std::move(spec)), nonce_(random_value<uint64_t>()) {}
 
 GroupBuilder::~GroupBuilder() {
+  if (!built_) messenger_.remove(context_);
   for (const PeerInfo& peer : peers_) {
-    for (Engine* engine : allowed()) engine->withdraw(peer);
+    for (Engine* engine : allowed()) engine->withdraw(peer, context_);
   }
 }
 
@@ -86,10 +88,14 @@ void GroupBuilder::offer_to(int rank, Blob* offers) {
   Outlook& outlook = outlooks_[size_t(rank)];
   for (const std::string& name : outlook.reaching()) {
     std::string offer;
-    Status made = runtime_.engine(name)->offer(peer, &offer);
+    Status made = runtime_.engine(name)->offer(peer, context_, &offer);
     if (made.ok()) {
-      if (runtime_.connection(peer.id, name)) (*offers)["have." + to + "." + name] = "1";
       (*offers)["offer." + to + "." + name] = offer;
+      const auto connection = runtime_.connection(peer.id, name);
+      if (connection.endpoint) {
+        (*offers)["have." + to + "." + name] = std::to_string(connection.link);
+        connections_[{rank, name}] = connection;
+      }
     }
     outlook.say(name, std::move(made));
   }
@@ -159,22 +165,22 @@ Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
   const std::string& name = routes_[size_t(rank)].engine;
   const PeerInfo& peer = peers_[size_t(rank)];
   const std::string here = std::to_string(spec_.rank), there = std::to_string(rank);
-  const bool both_have = offers[size_t(spec_.rank)].contains("have." + there + "." + name) &&
-                         offers[size_t(rank)].contains("have." + here + "." + name);
-  auto endpoint = both_have ? runtime_.connection(peer.id, name) : nullptr;
+  const std::string ours = get(offers[size_t(spec_.rank)], "have." + there + "." + name);
+  auto& endpoint = endpoints_[size_t(rank)];
+  if (!ours.empty() && ours == get(offers[size_t(rank)], "have." + here + "." + name))
+    endpoint = connections_[{rank, name}].endpoint;
   if (!endpoint) {
-    auto fresh = runtime_.engine(name)->connect(peer, get(offers[size_t(rank)], "offer." + here + "." + name),
-                                                messenger_);
+    auto fresh = runtime_.engine(name)->connect(
+        peer, context_, get(offers[size_t(rank)], "offer." + here + "." + name), messenger_);
     if (!fresh) return {Code::kUnavailable, "engine " + name + " can't connect to rank " + there};
     Messenger* messenger = &messenger_;
     endpoint = std::shared_ptr<Endpoint>(fresh.release(), [messenger](Endpoint* gone) {
       messenger->forget(*gone);
       delete gone;
     });
-    runtime_.remember(peer.id, name, endpoint);
+    runtime_.remember(peer.id, name, {context_, endpoint});
   }
   routes_[size_t(rank)].hampered = endpoint->hampered;
-  endpoints_[size_t(rank)] = std::move(endpoint);
   return {};
 }
 
@@ -216,6 +222,7 @@ Status GroupBuilder::connect(const std::vector<std::string>& blobs, std::unique_
       runtime_.executor(), messenger_,
       Group::Parts{spec_.name, spec_.rank, spec_.size, context_, endpoints_, std::move(pages_),
                    engines_text(), spec_.plan, routes_, why_no_pages_});
+  built_ = true;
   messenger_.release(context_);
   for (int rank = 0; rank < spec_.size; ++rank) {  // who died while we were busy has told nobody
     const auto& endpoint = endpoints_[size_t(rank)];

@@ -11,8 +11,8 @@
 // Invariants: every rank draws the same conclusions from the same blobs. After connect() the ranks should pass a barrier before
 //             any of them leaves, since peers may still be attaching to what it shares.
 #pragma once
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -59,9 +59,12 @@ class GroupBuilder {
   Spec spec_;
   uint64_t nonce_;
   uint64_t context_ = 0;
+  bool built_ = false;  // from then on the context is the group's
   std::vector<PeerInfo> peers_;
   std::vector<Outlook> outlooks_;  // by rank: what we say of our ways to it
   std::vector<Route> routes_;      // by rank
+  // By rank and engine: what there was when we said so. Kept, that it is still there when the others hear of it.
+  std::map<std::pair<int, std::string>, Runtime::Connection> connections_;
   std::vector<std::shared_ptr<Endpoint>> endpoints_;
   std::unique_ptr<SharedPages> pages_;
   std::string pages_engine_;

@@ -7,7 +7,9 @@
 //             Nothing blocks. connect() and share() may throw std::system_error or std::bad_alloc where the system has nothing
 //             left; nothing else throws.
 // Units:      bytes.
-// Order:      reach(peer), then offer(peer) on both sides, then connect(peer, the other's offer) on both, or withdraw(peer).
+// Order:      reach(peer), then offer(peer, link) on both sides, then connect(peer, link, the other's offer) on both, or
+//             withdraw(peer, link). `link`: a number on which both sides agree, another one for every connection between them:
+//             two may be in the making at once.
 // Invariants: messages of one endpoint arrive whole, once, in order. A segment's completion means: put - the bytes have landed
 //             in the peer's memory (or, asked for `buffered`, its own memory is free again); get - they are here. completed() is never called from inside put(), get() or post().
 //             After cancel() returns, the engine touches the segment and its local memory no more.
@@ -90,9 +92,10 @@ class Engine : public Poller {
   virtual std::string address() const = 0;         // this process's blob in its PeerInfo
   virtual Status reach(const PeerInfo& peer) = 0;  // ok, or the reason why not
   // What that one peer needs in order to connect; or why this side can't, though it reaches the peer.
-  virtual Status offer(const PeerInfo& peer, std::string* out) = 0;
-  virtual void withdraw(const PeerInfo&) {}  // the offer was not needed: forget what was made for it
-  virtual std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
+  virtual Status offer(const PeerInfo& peer, uint64_t link, std::string* out) = 0;
+  virtual void withdraw(const PeerInfo&, uint64_t) {
+  }  // the offer was not needed: forget what was made for it
+  virtual std::unique_ptr<Endpoint> connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                             EndpointHandler& handler) = 0;
   // Only with capabilities().shared_pages.
   virtual Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) = 0;

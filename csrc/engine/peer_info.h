@@ -11,7 +11,7 @@
 namespace dlslime {
 
 struct PeerInfo {
-  static constexpr int kVersion = 1;  // of this document and of everything spoken between processes
+  static constexpr int kVersion = 2;  // of this document and of everything spoken between processes
 
   std::string id;      // 32 hex digits, new for every Runtime: names an incarnation, not a machine
   std::string secret;  // 32 bytes; whoever can read the store may connect

@@ -21,10 +21,16 @@ Engine* Runtime::engine(std::string_view name) const {
   return nullptr;
 }
 
-std::shared_ptr<Endpoint> Runtime::connection(const std::string& peer_id, const std::string& engine) const {
+Runtime::Connection Runtime::connection(const std::string& peer_id, const std::string& engine) const {
   const auto found = connections_.find({peer_id, engine});
-  auto endpoint = found == connections_.end() ? nullptr : found->second.lock();
-  return endpoint && endpoint->state().ok() ? endpoint : nullptr;
+  auto endpoint = found == connections_.end() ? nullptr : found->second.endpoint.lock();
+  if (!endpoint || !endpoint->state().ok()) return {};
+  return {found->second.link, std::move(endpoint)};
+}
+
+void Runtime::remember(const std::string& peer_id, const std::string& engine, const Connection& connection) {
+  std::erase_if(connections_, [](const auto& known) { return known.second.endpoint.expired(); });
+  connections_.insert_or_assign({peer_id, engine}, Known{connection.link, connection.endpoint});
 }
 
 PeerInfo new_identity(std::string host) {

@@ -4,7 +4,7 @@
 // Ownership:  owns the engines; refers to the executor and the region table, which outlive it; connections are shared by the
 //             groups that use them and go with the last one.
 // Errors:     none of its own.
-// Invariants: one connection per peer process and engine at a time.
+// Invariants: one connection per peer process and engine is handed on, the newest; two groups in the making at once may each have made one.
 #pragma once
 #include <map>
 #include <memory>
@@ -31,19 +31,24 @@ class Runtime {
   const std::vector<std::unique_ptr<Engine>>& engines() const { return engines_; }
   Engine* engine(std::string_view name) const;
 
-  // The live connection to a process, or null.
-  std::shared_ptr<Endpoint> connection(const std::string& peer_id, const std::string& engine) const;
-  void remember(const std::string& peer_id, const std::string& engine,
-                const std::shared_ptr<Endpoint>& endpoint) {
-    connections_[{peer_id, engine}] = endpoint;
-  }
+  struct Connection {
+    uint64_t link = 0;  // its number, the same on both sides
+    std::shared_ptr<Endpoint> endpoint;
+  };
+  // The live connection to a process, or a null endpoint.
+  Connection connection(const std::string& peer_id, const std::string& engine) const;
+  void remember(const std::string& peer_id, const std::string& engine, const Connection& connection);
 
  private:
   Executor& executor_;
   RegionTable& regions_;
   PeerInfo self_;
   std::vector<std::unique_ptr<Engine>> engines_;
-  std::map<std::pair<std::string, std::string>, std::weak_ptr<Endpoint>> connections_;
+  struct Known {
+    uint64_t link;
+    std::weak_ptr<Endpoint> endpoint;
+  };
+  std::map<std::pair<std::string, std::string>, Known> connections_;
 };
 
 // 32 random hex digits and 32 random bytes: a new incarnation of this process.

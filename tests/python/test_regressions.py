@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,11 @@ import torch
 import torch.distributed as dist
 from harness import ENGINES, ON_GLOO, ranks
 from harness.backend import engine_env
-from harness.c10d import world_group
+from harness.c10d import c10d, world_group, world_store
+
+from dlslime_torch._backend import extension
+
+TIMEOUT = timedelta(seconds=20)
 
 pytestmark = pytest.mark.skipif(ON_GLOO, reason="gloo fails some of these")
 
@@ -77,6 +82,36 @@ def batches_of_one_thread_beside_collectives_of_another(rank: int, world: int) -
     assert not wrong
 
 
+def groups_made_by_two_threads(rank: int, world: int) -> None:
+    """Each rank comes to them in another order, and none of the two finds a connection that it could share."""
+    store = world_store()
+    dist.destroy_process_group()
+    errors: list[BaseException] = []
+
+    def make_and_use(name: str, turn: int) -> None:
+        try:
+            group: Any = extension().create_backend(
+                c10d.PrefixStore(f"{name}{turn}", store), rank, world, TIMEOUT, name, list(range(world)), None
+            )
+            for value in range(20):
+                tensor = torch.full((3000,), value + (100.0 if name == "one" else 0.0))
+                expected = world * float(tensor[0])
+                group.allreduce(tensor).wait()
+                assert float(tensor[-1]) == expected, name
+            group.shutdown()
+        except BaseException as error:
+            errors.append(error)
+
+    for turn in range(10):
+        names = ["one", "two"] if (rank + turn) % 2 else ["two", "one"]
+        threads = [threading.Thread(target=make_and_use, args=(name, turn)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors, errors
+
+
 def parts_of_other_sizes(rank: int, world: int) -> None:
     """The sizes add up to the same, but the ranks do not mean the same parts."""
     sizes = [10, 20] if rank == 0 else [20, 10]
@@ -111,6 +146,7 @@ def a_sender_that_turns_to_other_things(rank: int, world: int) -> float:
         splits_beyond_the_tensor,
         sparse_without_sparse_dimensions,
         batches_of_one_thread_beside_collectives_of_another,
+        groups_made_by_two_threads,
     ],
 )
 def test_regression(engine: str, program: Callable[..., Any]) -> None:

@@ -52,27 +52,27 @@ Status ShmEngine::reach(const PeerInfo& peer) {
   return status;
 }
 
-Status ShmEngine::offer(const PeerInfo& peer, std::string* out) {
+Status ShmEngine::offer(const PeerInfo& peer, uint64_t link, std::string* out) {
   std::shared_ptr<ShmPeer> known;
   shm::SharedMemory ring;
   if (Status met = meet(peer, &known); !met.ok()) return met;
   if (Status made = shm::SharedMemory::create("ring", sizeof(shm::Ring), &ring); !made.ok()) return made;
   *out = pack({{"ring", ring.offer()}, {"reads", reads_directly(*known) ? "1" : ""}});
-  offered_[peer.id] = std::move(ring);
+  offered_[{peer.id, link}] = std::move(ring);
   return {};
 }
 
-void ShmEngine::withdraw(const PeerInfo& peer) {
-  offered_.erase(peer.id);
+void ShmEngine::withdraw(const PeerInfo& peer, uint64_t link) {
+  offered_.erase({peer.id, link});
   met_.erase(peer.id);
   if (const auto found = peers_.find(peer.id); found != peers_.end() && found->second.expired())
     peers_.erase(found);
 }
 
-std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, std::string_view offer,
+std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                              EndpointHandler& handler) {
   std::shared_ptr<ShmPeer> known;
-  auto mine = offered_.extract(peer.id);
+  auto mine = offered_.extract({peer.id, link});
   std::map<std::string, std::string> parts;
   shm::SharedMemory theirs;
   if (!meet(peer, &known).ok() || mine.empty() || !unpack(offer, &parts).ok()) return nullptr;

@@ -31,9 +31,9 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   const Capabilities& capabilities() const override;
   std::string address() const override { return page_->address(); }
   Status reach(const PeerInfo& peer) override;
-  Status offer(const PeerInfo& peer, std::string* out) override;
-  void withdraw(const PeerInfo& peer) override;
-  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
+  Status offer(const PeerInfo& peer, uint64_t link, std::string* out) override;
+  void withdraw(const PeerInfo& peer, uint64_t link) override;
+  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                     EndpointHandler& handler) override;
   Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) override;
 
@@ -53,7 +53,7 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   std::map<std::string, std::weak_ptr<shm::ShmPeer>>
       peers_;  // by PeerInfo::id; alive while somebody uses them
   std::map<std::string, std::shared_ptr<shm::ShmPeer>> met_;  // reached, not yet connected or shared with
-  std::map<std::string, shm::SharedMemory> offered_;          // rings made for a peer, until connect()
+  std::map<std::pair<std::string, uint64_t>, shm::SharedMemory> offered_;  // rings made, by peer and link
   List<shm::ShmEndpoint, shm::EndpointTag> endpoints_;
 };
 

@@ -66,12 +66,12 @@ Status SimEngine::reach(const PeerInfo& peer) {
   return Status(Code::kUnavailable, "the peer is not of this simulated world").via("sim");
 }
 
-std::unique_ptr<Endpoint> SimEngine::connect(const PeerInfo& peer, std::string_view,
+std::unique_ptr<Endpoint> SimEngine::connect(const PeerInfo& peer, uint64_t link, std::string_view,
                                              EndpointHandler& handler) {
   SimWorld& world = host_.world();
   const int other = rank_of(peer);
-  auto endpoint =
-      std::make_unique<SimEndpoint>(*this, world.connect(host_.rank(), other), host_.regions(), handler);
+  auto endpoint = std::make_unique<SimEndpoint>(*this, world.connect(host_.rank(), other, link),
+                                                host_.regions(), handler);
   endpoint->fetches = world.config().fetches(host_.rank(), other);
   endpoint->peer_fetches = world.config().fetches(other, host_.rank());
   endpoint->ring();  // the peer, if it was first, may have spoken or died already

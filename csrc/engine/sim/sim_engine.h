@@ -41,8 +41,8 @@ class SimEngine final : public Engine {
   const Capabilities& capabilities() const override { return capabilities_; }
   std::string address() const override;
   Status reach(const PeerInfo& peer) override;
-  Status offer(const PeerInfo&, std::string*) override { return {}; }
-  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
+  Status offer(const PeerInfo&, uint64_t, std::string*) override { return {}; }
+  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                     EndpointHandler& handler) override;
   Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) override;
   bool poll() override;

@@ -27,11 +27,13 @@ struct SimWire : std::enable_shared_from_this<SimWire> {
     Nanos last_arrival{0};
   };
 
-  SimWire(SimWorld& w, SimHost& low, SimHost& high) : world(w), hosts{&low, &high} {}
+  SimWire(SimWorld& w, SimHost& low, SimHost& high, uint64_t number)
+      : world(w), hosts{&low, &high}, link(number) {}
   void break_end(int side, Status why);  // that side learns it after what is under way to it has arrived
 
   SimWorld& world;
   std::array<SimHost*, 2> hosts;
+  const uint64_t link;             // which of those between the two
   std::array<SimPipe*, 2> ends{};  // null: not connected yet, or gone
   std::array<bool, 2> connected{};
   std::array<Direction, 2> direction;

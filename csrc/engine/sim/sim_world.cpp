@@ -144,18 +144,15 @@ void SimWorld::die(SimHost& host) {
   for (auto& [pair, wires] : wires_) {
     if (pair.first != host.rank() && pair.second != host.rank()) continue;
     for (auto& wire : wires) {
-      if (wire)
-        wire->break_end(pair.first == host.rank() ? 1 : 0,
-                        Status(Code::kPeerDied, "the peer's process is gone"));
+      wire->break_end(pair.first == host.rank() ? 1 : 0,
+                      Status(Code::kPeerDied, "the peer's process is gone"));
     }
   }
 }
 
 void SimWorld::cut(int one, int other) {
   for (auto& wire : wires_[std::minmax(one, other)]) {
-    for (int side = 0; wire && side < 2; ++side) {
-      wire->break_end(side, Status(Code::kLinkLost, "the connection was cut"));
-    }
+    for (int side : {0, 1}) wire->break_end(side, Status(Code::kLinkLost, "the connection was cut"));
   }
 }
 
@@ -165,13 +162,13 @@ void SimWorld::bury() {
 
 // ---- who meets whom ----
 
-std::unique_ptr<SimPipe> SimWorld::connect(int from, int to) {
+std::unique_ptr<SimPipe> SimWorld::connect(int from, int to, uint64_t link) {
   const Pair pair = std::minmax(from, to);
-  const size_t nth = connected_[{from, to}]++;
   auto& wires = wires_[pair];
-  if (nth >= wires.size()) wires.resize(nth + 1);
-  if (!wires[nth]) wires[nth] = std::make_shared<SimWire>(*this, host(pair.first), host(pair.second));
-  const auto wire = wires[nth];
+  auto found = std::ranges::find(wires, link, [](const auto& wire) { return wire->link; });
+  if (found == wires.end())
+    found = wires.insert(found, std::make_shared<SimWire>(*this, host(pair.first), host(pair.second), link));
+  const auto wire = *found;
   const int side = from < to ? 0 : 1;
   wire->connected[side] = true;
   if (!host(to).alive()) wire->break_end(side, Status(Code::kPeerDied, "the peer's process is gone"));
@@ -180,9 +177,8 @@ std::unique_ptr<SimPipe> SimWorld::connect(int from, int to) {
 
 void SimWorld::left(const SimWire& wire) {
   if (wire.ends[0] || wire.ends[1] || !wire.connected[0] || !wire.connected[1]) return;
-  for (auto& known : wires_[{wire.hosts[0]->rank(), wire.hosts[1]->rank()}]) {
-    if (known.get() == &wire) known.reset();
-  }
+  auto& wires = wires_[{wire.hosts[0]->rank(), wire.hosts[1]->rank()}];
+  std::erase_if(wires, [&wire](const auto& known) { return known.get() == &wire; });
 }
 
 uint64_t SimWorld::share(const std::shared_ptr<SimShare>& pages) {

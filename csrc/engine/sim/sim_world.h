@@ -52,7 +52,7 @@ class SimWorld {
   Nanos link_delay(int from, int to);
   Nanos cpu_delay(int rank);
   Nanos death_delay() { return Nanos(random_.below(uint64_t(config_.delays.death_max.count()) + 1)); }
-  std::unique_ptr<SimPipe> connect(int from, int to);
+  std::unique_ptr<SimPipe> connect(int from, int to, uint64_t link);
   void left(const SimWire& wire);  // by one side
   uint64_t share(const std::shared_ptr<SimShare>& pages);
   void unshare(uint64_t offer) { shares_.erase(offer); }
@@ -72,9 +72,8 @@ class SimWorld {
   SimRandom random_;
   VirtualClock clock_;
   SimEvents events_;
-  // By (lower, higher) rank, in order of connection; a wire that both sides have left is null.
+  // By (lower, higher) rank, in order of connection, until both sides have left.
   std::map<Pair, std::vector<std::shared_ptr<SimWire>>> wires_;
-  std::map<Pair, size_t> connected_;  // by (from, to): how often
   std::map<uint64_t, std::weak_ptr<SimShare>> shares_;
   uint64_t next_share_ = 1;
   std::vector<std::unique_ptr<SimHost>> hosts_;

@@ -8,9 +8,9 @@
 
 namespace dlslime::tcp {
 
-Dialer::Dialer(const Services& services, const PeerInfo& peer, const SocketAddress& address, Nanos budget,
-               LinkOwner& owner)
-    : services_(services), peer_(peer), address_(address), budget_(budget), owner_(owner) {
+Dialer::Dialer(const Services& services, const PeerInfo& peer, uint64_t link, const SocketAddress& address,
+               Nanos budget, LinkOwner& owner)
+    : services_(services), peer_(peer), link_(link), address_(address), budget_(budget), owner_(owner) {
   attempt();
 }
 
@@ -43,7 +43,7 @@ void Dialer::happened() {
   }
   state_ = State::kGreeting;
   services_.reactor.modify(fd_.get(), EPOLLIN);
-  handshake_.emplace(services_.self, peer_);
+  handshake_.emplace(services_.self, peer_, link_);
   greet();
 }
 

@@ -26,8 +26,8 @@ namespace dlslime::tcp {
 
 class Dialer : public Hook<Dialer> {
  public:
-  Dialer(const Services& services, const PeerInfo& peer, const SocketAddress& address, Nanos budget,
-         LinkOwner& owner);
+  Dialer(const Services& services, const PeerInfo& peer, uint64_t link, const SocketAddress& address,
+         Nanos budget, LinkOwner& owner);
   ~Dialer();
 
   void tick(Nanos now);
@@ -48,6 +48,7 @@ class Dialer : public Hook<Dialer> {
 
   const Services services_;
   const PeerInfo peer_;
+  const uint64_t link_;
   const SocketAddress address_;
   const Nanos budget_;
   LinkOwner& owner_;

@@ -102,10 +102,11 @@ bool exchange(int fd, Handshake& handshake) {
 
 // ---- initiator ----
 
-Initiator::Initiator(const PeerInfo& self, const PeerInfo& peer) : key_(pair_key(self, peer)) {
+Initiator::Initiator(const PeerInfo& self, const PeerInfo& peer, uint64_t link) : key_(pair_key(self, peer)) {
   hello_.prefix = {kHelloMagic, uint32_t(PeerInfo::kVersion), Verdict::kNone};
   copy_id(self, &hello_.initiator);
   copy_id(peer, &hello_.target);
+  hello_.link = link;
   hello_.nonce = random_value<Nonce>();
   hello_.proof = hello_proof(peer, hello_);
   say(&hello_, sizeof hello_);

@@ -1,7 +1,7 @@
 // Handshake: two processes that know each other's PeerInfo prove it to each other. Bytes in, bytes out.
 //
 //   initiator                                 acceptor
-//   Hello: versions, ids, nonce, proof   -->                       proof: keyed with the acceptor's secret (it is in the store)
+//   Hello: versions, ids, link, nonce, proof -->                   proof: keyed with the acceptor's secret (it is in the store)
 //                                        <--  Reply: verdict, nonce, proof
 //   Confirm: proof                       -->                       both: keyed with the pair's key, over Hello and nonces
 //
@@ -48,6 +48,7 @@ struct Prefix {  // never changes its layout: versions tell each other apart by 
 struct Hello {
   Prefix prefix;
   Id initiator, target;
+  uint64_t link;  // which of the connections between the two
   Nonce nonce;
   Mac proof;
 };
@@ -59,7 +60,7 @@ struct Reply {
 struct Confirm {
   Mac proof;
 };
-static_assert(sizeof(Hello) == 128 && sizeof(Reply) == 64 && sizeof(Confirm) == 32);
+static_assert(sizeof(Hello) == 136 && sizeof(Reply) == 64 && sizeof(Confirm) == 32);
 
 inline constexpr uint64_t kHelloMagic = 0x6f6c6c6568534c44;  // "DLShello"
 inline constexpr uint64_t kReplyMagic = 0x796c706572534c44;  // "DLSreply"
@@ -103,7 +104,7 @@ bool exchange(int fd, Handshake& handshake);
 
 class Initiator final : public Handshake {
  public:
-  Initiator(const PeerInfo& self, const PeerInfo& peer);
+  Initiator(const PeerInfo& self, const PeerInfo& peer, uint64_t link);
 
  private:
   void arrived() override;
@@ -117,6 +118,7 @@ class Acceptor final : public Handshake {
   std::string initiator() const {
     return {hello_.initiator.data(), hello_.initiator.size()};
   }  // once kParked
+  uint64_t link() const { return hello_.link; }  // once kParked
   void admit(const PeerInfo& peer);
 
  private:

@@ -24,8 +24,8 @@ constexpr int kAcceptsPerTurn = 16;
 
 // ---- seats ----
 
-Seat::Seat(Listener& listener, PeerInfo peer, LinkOwner& owner)
-    : listener_(listener), peer_(std::move(peer)), owner_(owner) {
+Seat::Seat(Listener& listener, PeerInfo peer, uint64_t link, LinkOwner& owner)
+    : listener_(listener), peer_(std::move(peer)), link_(link), owner_(owner) {
   listener_.seats_.push_back(*this);
   listener_.fill(*this);
 }
@@ -35,18 +35,16 @@ Seat::~Seat() {
   if (promised_) promised_->seat = nullptr;
 }
 
-Seat* Listener::free_seat(const std::string& id) {
+Seat* Listener::free_seat(const Acceptor& caller) {
   for (Seat* seat = seats_.front(); seat; seat = seats_.next(*seat)) {
-    if (!seat->promised_ && seat->peer_.id == id) return seat;
+    if (!seat->promised_ && seat->waits_for(caller)) return seat;
   }
   return nullptr;
 }
 
 void Listener::fill(Seat& seat) {
   for (Caller& caller : known_) {
-    if (caller.handshake.state() != Handshake::State::kParked ||
-        caller.handshake.initiator() != seat.peer_.id)
-      continue;
+    if (caller.handshake.state() != Handshake::State::kParked || !seat.waits_for(caller.handshake)) continue;
     return promise(seat, caller);
   }
 }
@@ -145,7 +143,7 @@ void Listener::identified(Caller& caller) {
       std::find_if(strangers_.begin(), strangers_.end(), [&](const Caller& one) { return &one == &caller; });
   known_.splice(known_.end(), strangers_, at);
   caller.until = kNever;
-  if (Seat* seat = free_seat(id)) promise(*seat, caller);
+  if (Seat* seat = free_seat(caller.handshake)) promise(*seat, caller);
 }
 
 void Listener::promise(Seat& seat, Caller& caller) {
@@ -159,7 +157,7 @@ void Listener::promise(Seat& seat, Caller& caller) {
 void Listener::confirmed(Caller& caller) {
   Seat* seat = std::exchange(caller.seat, nullptr);
   if (seat) seat->promised_ = nullptr;
-  if (!seat) seat = free_seat(caller.handshake.initiator());
+  if (!seat) seat = free_seat(caller.handshake);
   if (!seat) return drop(caller);  // its endpoint was deleted meanwhile
   services_.reactor.remove(caller.fd.get());
   UniqueFd fd = std::move(caller.fd);

@@ -30,13 +30,18 @@ struct Caller;
 // An endpoint that waits for its peer's call.
 class Seat : public Hook<Seat> {
  public:
-  Seat(Listener& listener, PeerInfo peer, LinkOwner& owner);
+  Seat(Listener& listener, PeerInfo peer, uint64_t link, LinkOwner& owner);
   ~Seat();
 
  private:
   friend class Listener;
+  bool waits_for(const Acceptor& caller) const {
+    return caller.initiator() == peer_.id && caller.link() == link_;
+  }
+
   Listener& listener_;
   const PeerInfo peer_;
+  const uint64_t link_;
   LinkOwner& owner_;
   Caller* promised_ = nullptr;
 };
@@ -77,7 +82,7 @@ class Listener {
   void confirmed(Caller& caller);
   void promise(Seat& seat, Caller& caller);
   void fill(Seat& seat);  // with a parked caller, if there is one
-  Seat* free_seat(const std::string& id);
+  Seat* free_seat(const Acceptor& caller);
   void drop(Caller& caller);
   void erase(Caller& caller);
   void drop_late(Callers& callers, Nanos now);

@@ -57,7 +57,7 @@ Status TcpEngine::reach(const PeerInfo& peer) {
   return tcp::parse_address(found->second, &address).via(kName);
 }
 
-std::unique_ptr<Endpoint> TcpEngine::connect(const PeerInfo& peer, std::string_view,
+std::unique_ptr<Endpoint> TcpEngine::connect(const PeerInfo& peer, uint64_t link, std::string_view,
                                              EndpointHandler& handler) {
   const Status reachable = reach(peer);
   const std::string at = reachable.ok() ? peer.addresses.at(std::string(kName)) : "nowhere";
@@ -69,9 +69,9 @@ std::unique_ptr<Endpoint> TcpEngine::connect(const PeerInfo& peer, std::string_v
   if (!reachable.ok()) {
     endpoint->unreachable(reachable);
   } else if (services_.self.id > peer.id) {
-    endpoint->reached_by(std::make_unique<tcp::Seat>(listener_, peer, *endpoint));
+    endpoint->reached_by(std::make_unique<tcp::Seat>(listener_, peer, link, *endpoint));
   } else if (tcp::parse_address(at, &address).ok()) {
-    auto dialer = std::make_unique<tcp::Dialer>(services_, peer, address, connect_budget_, *endpoint);
+    auto dialer = std::make_unique<tcp::Dialer>(services_, peer, link, address, connect_budget_, *endpoint);
     dialing_.push_back(*dialer);
     endpoint->reached_by(std::move(dialer));
   }

@@ -34,8 +34,8 @@ class TcpEngine final : public Engine {
   const Capabilities& capabilities() const override;
   std::string address() const override { return listener_.address(); }
   Status reach(const PeerInfo& peer) override;
-  Status offer(const PeerInfo&, std::string*) override { return {}; }
-  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, std::string_view offer,
+  Status offer(const PeerInfo&, uint64_t, std::string*) override { return {}; }
+  std::unique_ptr<Endpoint> connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                     EndpointHandler& handler) override;
   Status share(const SharedPages::Layout&, std::unique_ptr<SharedPages>*) override {
     return {Code::kElsewhere, "no memory is shared over a network"};

@@ -120,8 +120,8 @@ class Obedient final : public Engine {
   const Capabilities& capabilities() const override { return can_; }
   std::string address() const override { return "somewhere"; }
   Status reach(const PeerInfo&) override { return told_.reach; }
-  Status offer(const PeerInfo&, std::string*) override { return told_.offer; }
-  std::unique_ptr<Endpoint> connect(const PeerInfo&, std::string_view, EndpointHandler&) override {
+  Status offer(const PeerInfo&, uint64_t, std::string*) override { return told_.offer; }
+  std::unique_ptr<Endpoint> connect(const PeerInfo&, uint64_t, std::string_view, EndpointHandler&) override {
     auto endpoint = std::make_unique<Deaf>(name_);
     endpoint->hampered = told_.hampered;
     return endpoint;

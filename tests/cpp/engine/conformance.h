@@ -62,8 +62,8 @@ class Guarded {
 class Player final : public EndpointHandler {
  public:
   explicit Player(Side& side) : side_(side) {}
-  std::string offer(const Side& to);
-  void connect(const Side& to, const std::string& offer);
+  std::string offer(const Side& to, uint64_t link = 0);
+  void connect(const Side& to, const std::string& offer, uint64_t link = 0);
 
   bool post(std::string_view head, std::string_view body = {});
   void put(TestSegment& segment);

@@ -25,6 +25,25 @@ void post_nth(Player& player, size_t i, size_t largest) {
   ASSERT_TRUE(player.post(std::string_view(text).substr(0, split), std::string_view(text).substr(split)));
 }
 
+// Two groups may be in the making at once, and each side may come to them in another order.
+TEST_P(Conformance, ConnectionsMadeAtOnceAreNotCrossed) {
+  each_unconnected([](Table& t) {
+    Player a2(t.pair->a), b2(t.pair->b);
+    const std::string from_a = t.a.offer(t.pair->b, 1), from_a2 = a2.offer(t.pair->b, 2);
+    const std::string from_b2 = b2.offer(t.pair->a, 2), from_b = t.b.offer(t.pair->a, 1);
+    t.a.connect(t.pair->b, from_b, 1), a2.connect(t.pair->b, from_b2, 2);
+    b2.connect(t.pair->a, from_a2, 2), t.b.connect(t.pair->a, from_a, 1);
+    t.a.post("first"), a2.post("second");
+    t.b.post("first"), b2.post("second");
+    EXPECT_TRUE(t.drive_until([&] {
+      return t.a.messages.size() + t.b.messages.size() + a2.messages.size() + b2.messages.size() == 4;
+    }));
+    for (const Player* player : {&t.a, &t.b}) EXPECT_EQ(player->messages, std::vector<std::string>{"first"});
+    for (const Player* player : {&a2, &b2}) EXPECT_EQ(player->messages, std::vector<std::string>{"second"});
+    a2.leave(), b2.leave();
+  });
+}
+
 TEST_P(Conformance, AMessageArrives) {
   each([](Table& t) {
     ASSERT_TRUE(t.a.post("hello ", "world"));

@@ -74,19 +74,19 @@ auto Player::under_token(F f) {
   return side_.executor->with_token(f);
 }
 
-std::string Player::offer(const Side& to) {
+std::string Player::offer(const Side& to, uint64_t link) {
   return under_token([&] {
     const Status reached = side_.engine->reach(to.info);
     EXPECT_TRUE(reached.ok()) << reached.to_string();
     std::string offer;
-    const Status offered = side_.engine->offer(to.info, &offer);
+    const Status offered = side_.engine->offer(to.info, link, &offer);
     EXPECT_TRUE(offered.ok()) << offered.to_string();
     return offer;
   });
 }
 
-void Player::connect(const Side& to, const std::string& offer) {
-  under_token([&] { endpoint = side_.engine->connect(to.info, offer, *this); });
+void Player::connect(const Side& to, const std::string& offer, uint64_t link) {
+  under_token([&] { endpoint = side_.engine->connect(to.info, link, offer, *this); });
 }
 
 bool Player::post(std::string_view head, std::string_view body) {

@@ -106,11 +106,11 @@ struct Side {
   bool pass() {
     return token([this] { return executor.pass(); });
   }
-  void connect(const PeerInfo& peer) {
+  void connect(const PeerInfo& peer, uint64_t link = 0) {
     token([&] {
       std::string offer;
-      ASSERT_TRUE(engine->offer(peer, &offer).ok());
-      endpoint = engine->connect(peer, offer, seen);
+      ASSERT_TRUE(engine->offer(peer, link, &offer).ok());
+      endpoint = engine->connect(peer, link, offer, seen);
     });
   }
   bool post(const std::string& head, const std::string& body = {}) {

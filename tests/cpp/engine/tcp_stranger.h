@@ -48,7 +48,7 @@ class Stranger {
     return !hear(sides, &one);
   }
   bool shake_hands(const PeerInfo& as, Side& with) {
-    tcp::Initiator handshake(as, with.self);
+    tcp::Initiator handshake(as, with.self, 0);
     return pump({&with}, [&] {
       EXPECT_TRUE(tcp::exchange(fd_.get(), handshake));
       return handshake.state() == tcp::Handshake::State::kDone;

@@ -294,7 +294,7 @@ TEST(Tcp, AnEndpointCanBeDeletedInsideACallbackOfAnother) {
   Side a(1), b(2), c(3);
   a.connect(b.self), b.connect(a.self), c.connect(a.self);
   Recorder third_seen;
-  auto third = a.token([&] { return a.engine->connect(c.self, {}, third_seen); });
+  auto third = a.token([&] { return a.engine->connect(c.self, 0, {}, third_seen); });
   b.post("one"), c.post("two");
   ASSERT_TRUE(pump({&a, &b, &c}, [&] { return !a.seen.messages.empty() && !third_seen.messages.empty(); }));
   for (int i = 0; i < 10; ++i) c.post("three");

@@ -29,7 +29,7 @@ class Inbox : public EndpointHandler {
   Inbox(SimHost& host, int ranks) {
     for (int peer = 0; peer < ranks; ++peer) {
       if (peer == host.rank()) continue;
-      endpoints_[peer] = host.engine().connect(host.world().host(peer).info(), "", *this);
+      endpoints_[peer] = host.engine().connect(host.world().host(peer).info(), 0, "", *this);
     }
   }
   void message(Endpoint& from, std::span<const std::byte> bytes) override {
