@@ -270,7 +270,12 @@ void Executor::check_deadlines() {
   const Nanos now = clock_.now();
   for (Operation* op = active_.front(); op;) {
     Operation* next = active_.next(*op);
+    Scope* scope = op->scope_;
     if (op->deadline_ <= now) fail(*op, Status(Code::kTimeout, "the operation's deadline passed"));
+    if (scope && scope->alarm_ <= now) {
+      scope->alarm_ = kNever;
+      scope->on_alarm();
+    }
     op = next;
   }
 }
@@ -278,7 +283,7 @@ void Executor::check_deadlines() {
 Nanos Executor::next_deadline() {
   Nanos soonest = kNever;
   for (Operation* op = active_.front(); op; op = active_.next(*op))
-    soonest = std::min(soonest, op->deadline_);
+    soonest = std::min({soonest, op->deadline_, op->scope_ ? op->scope_->alarm_ : kNever});
   return soonest;
 }
 

@@ -38,6 +38,9 @@ class Scope {
   // Under the token, at the end of a pass in which an ordered operation of an unfailed scope ended in failure: the scope decides
   // whether that poisons it, by Executor::fail, and tells others.
   virtual void on_failure(const Status&) {}
+  // Under the token, once, when the clock has passed alarm_ while an operation of the scope was active.
+  virtual void on_alarm() {}
+  Nanos alarm_ = kNever;
 
  private:
   friend class Executor;

@@ -7,6 +7,9 @@
 namespace dlslime {
 namespace {
 
+constexpr Nanos kPatience =
+    std::chrono::seconds(1);  // with a collective over messages, before ranks compare what they called
+
 std::vector<Endpoint*> endpoints(const std::vector<std::shared_ptr<Endpoint>>& peers) {
   std::vector<Endpoint*> all;
   all.reserve(peers.size());
@@ -20,6 +23,7 @@ Group::Group(Executor& executor, Messenger& messenger, Parts parts)
     : executor_(executor),
       parts_(std::move(parts)),
       channel_(messenger, *this, parts_.context, parts_.rank, endpoints(parts_.peers)),
+      called_(size_t(parts_.size)),
       left_after_(size_t(parts_.size), UINT64_MAX) {
   if (parts_.pages) local_ = std::make_unique<LocalGroup>(*this, *parts_.pages);
 }
@@ -37,26 +41,36 @@ const Call& Group::begin(Call call) {
       const std::string who = "rank " + std::to_string(rank);
       throw Failure(Status(Code::kClosed, who + " has left the group").at_peer(rank));
     }
-    const Fingerprint* theirs = local_ ? nullptr : channel_.waiting_from(rank);
-    if (theirs && disagrees(*theirs)) throw Failure(mismatch(rank, *theirs, call.fingerprint()));
+    if (local_) continue;
+    const Fingerprint* arrived = channel_.waiting_from(rank);
+    const Fingerprint& theirs = arrived ? *arrived : called_[rank];
+    if (disagrees(theirs)) throw Failure(mismatch(rank, theirs, call.fingerprint()));
   }
+  if (!local_) alarm_ = executor_.clock().now() + kPatience;
   return current_;
 }
 
 // Is it about the collective that is going on here, and not the same one?
 bool Group::disagrees(const Fingerprint& theirs) const {
-  return Call::from(theirs).sequence == uint32_t(current_.sequence) && theirs != current_.fingerprint();
+  return begun_ > 0 && theirs != kNoFingerprint &&
+         Call::from(theirs).sequence == uint32_t(current_.sequence) && theirs != current_.fingerprint();
 }
 
 void Group::unasked(int rank, const Fingerprint& theirs) {
   const Call there = Call::from(theirs);
-  if (begun_ > finished_ && disagrees(theirs)) return fail(mismatch(rank, theirs, current_.fingerprint()));
+  if (disagrees(theirs)) return fail(mismatch(rank, theirs, current_.fingerprint()));
   if (begun_ == finished_ && int32_t(uint32_t(there.sequence) - uint32_t(finished_)) <= 0) {
     fail(Status(Code::kMismatch, "rank " + std::to_string(rank) + " called " + there.describe() +
                                      " in the place of a collective that rank " +
                                      std::to_string(parts_.rank) + " has finished without it")
              .at_peer(rank));
   }
+}
+
+// Also of a collective that has been finished here: nothing of it may ever reach the one who waits.
+void Group::called(int rank, const Fingerprint& theirs) {
+  called_[size_t(rank)] = theirs;
+  if (disagrees(theirs)) fail(mismatch(rank, theirs, current_.fingerprint()));
 }
 
 void Group::fail(const Status& why) {

@@ -67,7 +67,10 @@ class Group final : public Scope, public ChannelListener {
 
   // A collective begins: numbers the call and makes it the one that arrivals are compared with.
   const Call& begin(Call call);
-  void end() { ++finished_; }
+  void end() {
+    ++finished_;
+    alarm_ = kNever;
+  }
   const Call& current() const { return current_; }
   uint64_t finished() const { return finished_; }
 
@@ -81,10 +84,12 @@ class Group final : public Scope, public ChannelListener {
   void peer_failed(int rank, const Status& why, uint64_t since) override;
   void peer_left(int rank, uint64_t finished) override;
   void unasked(int rank, const Fingerprint& fingerprint) override;
+  void called(int rank, const Fingerprint& fingerprint) override;
   Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) override;
 
  protected:
   void on_failure(const Status& why) override { fail(why); }
+  void on_alarm() override { channel_.tell_call(current_.fingerprint()); }
 
  private:
   bool disagrees(const Fingerprint& theirs) const;
@@ -98,6 +103,7 @@ class Group final : public Scope, public ChannelListener {
   uint32_t history_ = 0;
   uint64_t previous_ = 0;
   uint64_t begun_ = 0, finished_ = 0;
+  std::vector<Fingerprint> called_;   // by rank: the collective that took it long, once it has said so
   std::vector<uint64_t> left_after_;  // by rank; operations it finished before it left
   bool left_ = false;
   bool spared_ = false;  // failed, but the collective that runs may end

@@ -55,6 +55,8 @@ void Channel::message(Endpoint& from, const MessageHead& head, std::span<const s
     }
     case MessageKind::kBye:
       return on_bye(source, head.length);
+    case MessageKind::kCalled:
+      return listener_.called(source, head.fingerprint);
   }
 }
 
@@ -136,6 +138,15 @@ void Channel::tell_bye(uint64_t finished) {
   head.length = finished;
   for (int rank = 0; rank < size(); ++rank) {
     if (peers_[rank]) send_control(rank, head);
+  }
+}
+
+void Channel::tell_call(const Fingerprint& fingerprint) {
+  MessageHead head;
+  head.kind = MessageKind::kCalled;
+  head.fingerprint = fingerprint;
+  for (int rank = 0; rank < size(); ++rank) {
+    if (peers_[rank] && !left_[rank]) send_control(rank, head);
   }
 }
 

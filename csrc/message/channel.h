@@ -31,6 +31,8 @@ class ChannelListener {
   virtual void peer_failed(int rank, const Status& why, uint64_t since) = 0;
   // A message of a collective that nothing here waits for: of a later one, or of one that the ranks disagree about.
   virtual void unasked(int rank, const Fingerprint& fingerprint) = 0;
+  // What a rank called whose collective takes long; this rank may have called it already, or not yet.
+  virtual void called(int rank, const Fingerprint& fingerprint) = 0;
   virtual void peer_left(int rank, uint64_t finished) = 0;  // an orderly end after so many operations
   virtual Status mismatch(int rank, const Fingerprint& theirs,
                           const Fingerprint& mine) = 0;  // words the error
@@ -55,6 +57,7 @@ class Channel {
 
   void tell_failure(const Status& why, uint64_t since);  // to every other rank
   void tell_bye(uint64_t finished);
+  void tell_call(const Fingerprint& fingerprint);
   bool flushed() const;
   bool left(int rank) const { return left_[rank]; }
   // The oldest message of a collective that waits from a rank, or null.

@@ -28,6 +28,13 @@ class Guarded:
         return bool((self.whole[:GUARD] == MARK).all() and (self.whole[-GUARD:] == MARK).all())
 
 
+def collect(buffer: Guarded, root: int) -> list[torch.Tensor] | None:
+    """What the root of a gather or scatter names, and nobody else."""
+    if dist.get_rank() != root:
+        return None
+    return [torch.empty_like(buffer.tensor) for _ in range(dist.get_world_size())]
+
+
 Call = Callable[[Guarded], object]
 # What the odd rank calls, what the others call, and the words for both that the error must hold; "a|b":
 # either (a size may be told in elements or bytes).
@@ -72,6 +79,11 @@ DISAGREEMENTS: dict[str, tuple[tuple[int, torch.dtype, Call], tuple[int, torch.d
         (1000, torch.float32, lambda b: dist.broadcast(b.tensor, 0)),
         ["broadcast", "root"],
     ),
+    "scatter and gather": (  # where the odd one is the root all wait for each other, and nobody sends
+        (300, torch.float32, lambda b: dist.gather(b.tensor, collect(b, 1), 1)),
+        (300, torch.float32, lambda b: dist.scatter(b.tensor, collect(b, 1), 1)),
+        ["gather", "scatter"],
+    ),
     "gathered size": (
         (90, torch.float32, lambda b: dist.all_gather_into_tensor(b.tensor, torch.ones(30))),
         (120, torch.float32, lambda b: dist.all_gather_into_tensor(b.tensor, torch.ones(40))),
@@ -90,7 +102,7 @@ NEXT = "at the next operation: "
 def disagree(rank: int, world: int, name: str, odd: int) -> str:
     """Make the disagreeing call; returns the error's text after checking that no edge was touched.
 
-    In a broadcast, a rank that agrees with its own partner (the root that has handed its data over, the
+    Where data has a root, a rank that agrees with its own partner (one that has handed its data over, a
     receiver that has it) may be done before anybody objects; then it has to hear of it at its next operation.
     """
     mine, others, _ = DISAGREEMENTS[name]
@@ -121,7 +133,11 @@ def test_disagreement(engine: str, name: str, odd: int) -> None:
         texts = pool.run(disagree, name, odd, deadline=30.0)
         pool.broken = True
     shown = "\n".join(f"rank {rank}: {text or 'noticed nothing'}" for rank, text in enumerate(texts))
-    may_be_done = {"operation": {0}, "root": {0, 1, 2} - ({1} if odd == 1 else set())}.get(name, set())
+    may_be_done = {
+        "operation": {0},
+        "root": {0, 1, 2} - ({1} if odd == 1 else set()),
+        "scatter and gather": set() if odd == 1 else {0, 1, 2},
+    }.get(name, set())
     for rank, text in enumerate(texts):
         assert text, shown
         if text.startswith(NEXT) and rank in may_be_done:
