@@ -15,6 +15,8 @@ class Options(c10d.Backend.Options):
     connect_timeout: timedelta
     threads: int
     def __init__(self) -> None: ...
+    def __copy__(self) -> Options: ...
+    def __deepcopy__(self, memo: dict[int, object]) -> Options: ...
 
 class Backend(c10d.Backend):
     def report(self) -> dict[str, str]:
@@ -27,6 +29,12 @@ class Backend(c10d.Backend):
 
     def comm_seconds(self) -> float:
         """Time spent inside operations of this group so far."""
+
+    def monitored_barrier(self, timeout: timedelta = ..., wait_all_ranks: bool = False) -> None:
+        """A barrier that names the ranks that have not come; torch's own function refuses all backends but gloo."""
+
+    def perform_nocolor_split(self, device: object) -> None:
+        """What torch calls on ranks that are not in a split: nothing happens."""
 
 def built_for_torch() -> str: ...
 def knobs() -> list[tuple[str, str, str, str]]: ...

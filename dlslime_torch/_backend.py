@@ -91,6 +91,9 @@ def check_options(options: object) -> Options | None:
 def create(dist_options: object, options: object = None) -> Backend:
     """Creates one group's backend from what torch hands to a backend registered with ``extended_api=True``."""
     group = cast(GroupOptions, dist_options)
+    ours = check_options(options)
+    if ours is not None and ours._timeout not in (type(ours)()._timeout, group.timeout):
+        warnings.warn(f"pg_options._timeout is ignored: the group's timeout is {group.timeout}", stacklevel=2)
     return extension().create_backend(
         group.store,
         group.group_rank,
@@ -98,5 +101,5 @@ def create(dist_options: object, options: object = None) -> Backend:
         group.timeout,
         group.group_id,
         group.global_ranks_in_group,
-        check_options(options),
+        ours,
     )

@@ -151,6 +151,8 @@ bool StreamEndpoint::read_some() {
       after_payload_ = false;
       if (got && !parse() && state_.ok())
         fail(Status(Code::kLinkLost, "the peer sent what is no dlslime frame"));
+      if (writer_.overrun() && state_.ok())
+        fail(Status(Code::kLinkLost, "the peer asks for more and more and takes no answer"));
     }
     if (got == 0) break;
     any = true;
@@ -257,7 +259,7 @@ void StreamEndpoint::on_put(const FrameHead& head, const stream::PutHead& put) {
   std::byte* at = nullptr;
   const Status allowed = regions_.check({put.region, put.key, put.offset, put.total, Rights::kWrite}, &at);
   const bool inside = put.moved <= put.total && head.length <= put.total - put.moved;
-  if (allowed.ok() && inside) sink_.at = at + put.moved;
+  if (allowed.ok() && inside) sink_.at = at ? at + put.moved : in_.data();  // an empty region may lie nowhere
 }
 
 void StreamEndpoint::on_get(const stream::GetHead& get) {

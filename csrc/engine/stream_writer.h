@@ -17,6 +17,10 @@ class StreamWriter {
  public:
   explicit StreamWriter(BytePipe& pipe) : pipe_(pipe) {}
 
+  // What answers the peer is owed: more than any run of ours ever leaves untaken.
+  bool overrun() const {
+    return out_.size() - out_begin_ > stream::kMaxAnswers || served_.size() > stream::kMaxServed;
+  }
   bool has_room() const { return out_.size() - out_begin_ < stream::kMaxQueued; }
   bool empty() const {
     return out_begin_ == out_.size() && !frame_.active && puts_.empty() && served_.empty();

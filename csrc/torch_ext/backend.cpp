@@ -31,7 +31,9 @@ c10::intrusive_ptr<DlslimeBackend> DlslimeBackend::create(StorePtr store, int ra
                                                           DlslimeOptions options) {
   TORCH_CHECK_VALUE(size >= 1 && rank >= 0 && rank < size, "dlslime: rank ", rank,
                     " is not a rank of a group of ", size);
-  Invitation invitation{store, options.group_name, rank, size, options.timeout, options.settings};
+  Invitation invitation{
+      store,           options.group_name, rank, size, GlobalRanks(options.global_ranks_in_group),
+      options.timeout, options.settings};
   auto member = rendezvous(invitation);
   if (logs_debug())
     log_debug("group " + member->name() + " of " + std::to_string(size) + " is made, engine " +

@@ -39,6 +39,9 @@ void add_setting(py::class_<DlslimeOptions, BaseOptions, c10::intrusive_ptr<Dlsl
 void bind_options(py::module_& m) {
   py::class_<DlslimeOptions, BaseOptions, c10::intrusive_ptr<DlslimeOptions>> cls(m, "Options");
   cls.def(py::init<>());
+  const auto copy = [](const DlslimeOptions& o) { return c10::make_intrusive<DlslimeOptions>(o); };
+  cls.def("__copy__", copy);
+  cls.def("__deepcopy__", [copy](const DlslimeOptions& o, const py::dict&) { return copy(o); });
   add_setting(cls, "engines", &Settings::engines);
   add_setting(cls, "interface", &Settings::interface);
   add_setting(cls, "host_id", &Settings::host_id);

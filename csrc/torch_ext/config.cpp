@@ -35,11 +35,16 @@ void check_engines(std::string_view name, const std::vector<std::string>& engine
   if (engines.empty()) refuse(name, "", "a comma-separated list out of " + joined(known));
 }
 
+std::string_view trimmed(std::string_view text) {
+  const auto first = std::min(text.find_first_not_of(' '), text.size());
+  return text.substr(first, text.find_last_not_of(' ') + 1 - first);
+}
+
 std::vector<std::string> list(std::string_view text) {
   std::vector<std::string> items;
   while (!text.empty()) {
     const size_t end = std::min(text.find(','), text.size());
-    items.emplace_back(text.substr(0, end));
+    items.emplace_back(trimmed(text.substr(0, end)));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return items;

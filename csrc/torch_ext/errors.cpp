@@ -32,8 +32,10 @@ std::exception_ptr exception_of(const Status& status, const std::string& what) {
 std::exception_ptr exception_of(const Job& job) {
   const Status& status = job.status();
   if (status.ok()) return nullptr;
-  if (job.elsewhere().empty()) return exception_of(status, job.describe());
-  return exception_of(Status(status.code(), status.what() + "; " + job.elsewhere()), job.describe());
+  std::string what = status.what();
+  for (const std::string& more : {job.elsewhere(), job.member().global_ranks().legend()})
+    what += (more.empty() ? "" : "; ") + more;
+  return exception_of(Status(status.code(), what), job.describe());
 }
 
 void throw_if_failed(const Status& status, const std::string& what) {

@@ -6,8 +6,8 @@ Job::Job(std::shared_ptr<Member> member, Order order, Nanos deadline)
     : Operation(&member->group(), order, deadline), member_(std::move(member)) {}
 
 std::string Job::describe() const {
-  return call() + " of group " + member_->name() + " on rank " + std::to_string(member_->rank()) +
-         " (engine " + member_->engines() + ")";
+  return call() + " of group " + member_->name() + " on rank " +
+         member_->global_ranks().name(member_->rank()) + " (engine " + member_->engines() + ")";
 }
 
 bool Job::claim() {

@@ -6,13 +6,14 @@ namespace dlslime {
 
 using std::chrono::microseconds;
 
-Member::Member(Process& process, std::unique_ptr<Group> group)
+Member::Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks)
     : process_(process),
       group_(std::move(group)),
       name_(group_->name()),
       engines_(group_->engines()),
       why_no_pages_(group_->why_no_pages()),
       routes_(group_->routes()),
+      global_ranks_(std::move(global_ranks)),
       rank_(group_->rank()),
       size_(group_->size()) {
   process_.enlist(*this);

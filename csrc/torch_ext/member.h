@@ -18,13 +18,14 @@
 #include <vector>
 
 #include "collective/group.h"
+#include "torch_ext/global_ranks.h"
 #include "torch_ext/process.h"
 
 namespace dlslime {
 
 class Member {
  public:
-  Member(Process& process, std::unique_ptr<Group> group);
+  Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks);
   ~Member();
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
@@ -39,6 +40,7 @@ class Member {
   const std::string& engines() const { return engines_; }
   const std::vector<Route>& routes() const { return routes_; }
   const std::string& why_no_pages() const { return why_no_pages_; }
+  const GlobalRanks& global_ranks() const { return global_ranks_; }
   int rank() const { return rank_; }
   int size() const { return size_; }
 
@@ -67,6 +69,7 @@ class Member {
   std::unique_ptr<Group> group_;
   const std::string name_, engines_, why_no_pages_;
   const std::vector<Route> routes_;  // the group's: reported after it is gone, too
+  const GlobalRanks global_ranks_;
   const int rank_, size_;
   std::string description_;
   std::atomic<bool> describing_{false}, described_{false};

@@ -67,7 +67,7 @@ class Rounds {
   }
 
   std::string where() const {
-    return "creating group " + in_.name + " on rank " + std::to_string(in_.rank) + " of " +
+    return "creating group " + in_.name + " on rank " + in_.global_ranks.name(in_.rank) + " of " +
            std::to_string(in_.size);
   }
 
@@ -86,7 +86,7 @@ class Rounds {
     int count = 0;
     for (size_t rank = 0; rank < keys.size(); ++rank) {
       if (in_.store->check({keys[rank]})) continue;
-      ranks += (count++ ? ", " : "") + std::to_string(rank);
+      ranks += (count++ ? ", " : "") + in_.global_ranks.name(int(rank));
     }
     return "after " + std::to_string(in_.timeout.count()) + " ms rank" + (count > 1 ? "s " : " ") + ranks +
            (count > 1 ? " have" : " has") + " not come";
@@ -169,7 +169,7 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
   }
   destroy();
   for (const Notice& notice : notices) log_warning_once(notice.key, notice.text);
-  auto member = std::make_shared<Member>(process, std::move(group));
+  auto member = std::make_shared<Member>(process, std::move(group), in.global_ranks);
   shake_hands(member, 0, rounds);
   rounds.forget();
   shake_hands(member, 1, rounds);

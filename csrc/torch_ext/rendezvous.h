@@ -9,8 +9,8 @@
 //
 // Threads:    any, without the GIL; blocks in the store, never under the token.
 // Ownership:  gives the group to the caller.
-// Errors:     DistBackendError / DistNetworkError naming the ranks that have not come; an interrupt is thrown
-// as it is. Units:      milliseconds.
+// Errors:     DistBackendError / DistNetworkError naming the ranks that have not come; an interrupt is thrown as it is.
+// Units:      milliseconds.
 #pragma once
 #include <chrono>
 #include <memory>
@@ -27,6 +27,7 @@ struct Invitation {
   std::string name;
   int rank = 0;
   int size = 1;
+  GlobalRanks global_ranks;
   std::chrono::milliseconds timeout{0};
   Settings settings;
 };

@@ -54,6 +54,11 @@ def test_a_bad_value_is_an_error_that_names_it(variable: str, value: str) -> Non
     assert said.startswith(f"refused {variable}={value}: must be "), said
 
 
+def test_spaces_in_a_list_do_not_matter() -> None:
+    said, _ = options_with(DLSLIME_ENGINES=" tcp , shm")
+    assert said == "made"
+
+
 @pytest.mark.parametrize("level", ["trace", "debug", "info", "warn", "error", "critical", "off"])
 def test_every_level_is_taken(level: str) -> None:
     said, logged = options_with(DLSLIME_LOG=level, DLSLIME_SPEED="11")

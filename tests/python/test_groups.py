@@ -138,6 +138,27 @@ def shrink(rank: int, world: int, abort: bool) -> str:
     return "shrunk"
 
 
+def told_by_global_ranks(rank: int, world: int) -> list[str]:
+    """What rank 1 is told when rank 2 does not come to a group of the two, and to an operation of one."""
+    said: list[str] = []
+    if rank == 1:
+        with pytest.raises(RuntimeError) as creation:
+            dist.new_group([1, 2], timeout=timedelta(seconds=1), use_local_synchronization=True)
+        said.append(str(creation.value))
+    dist.barrier()
+    if rank > 0:
+        # A group of its own, so that the ranks need not have counted the same groups so far.
+        pair = world_group().split_group(
+            [1, 2], timedelta(seconds=1), group_name="pair", group_desc="the pair"
+        )
+        if rank == 1:
+            with pytest.raises(RuntimeError) as operation:
+                pair.allreduce([torch.ones(1)]).wait()
+            said.append(str(operation.value))
+    dist.barrier()
+    return said
+
+
 def reports_its_engine(rank: int, world: int) -> str:
     dist.all_reduce(torch.ones(1))
     return str(cpu_backend().report()["engine"])
@@ -183,6 +204,17 @@ def test_shrink(abort: bool) -> None:
         outcomes = pool.outcomes(shrink, abort)
         assert [outcome.value for outcome in outcomes[:2]] == ["shrunk", "shrunk"], outcomes
         pool.broken = True
+
+
+@OURS_ONLY
+@pytest.mark.parametrize("engine", ENGINES)
+def test_errors_of_a_subgroup_name_global_ranks(engine: str) -> None:
+    with ranks(3, env=engine_env(engine)) as pool:
+        creation, operation = pool.run(told_by_global_ranks)[1]
+    assert "rank 1 (global rank 2) has not come" in creation
+    assert "on rank 0 (global rank 1)" in creation
+    assert "on rank 0 (global rank 1)" in operation
+    assert "its ranks are the global ranks 1, 2" in operation
 
 
 @OURS_ONLY

@@ -79,6 +79,8 @@ Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr
   // For reading too: who holds the only other reader may die, and then a write would end this process by SIGPIPE.
   const std::string bell =
       "/proc/" + std::to_string(peer.pid) + "/fd/" + std::to_string(std::atoi(parts["bell"].c_str()));
+  if (!link_target(bell.c_str()).starts_with("pipe:"))
+    return {Code::kUnavailable, "the peer's bell is no pipe"};
   opened->bell_.reset(::open(bell.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!opened->bell_) return failed("opening the peer's bell");
   opened->why_unreadable_ = opened->probe(std::strtoull(parts["nonce_at"].c_str(), nullptr, 10));

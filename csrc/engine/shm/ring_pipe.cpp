@@ -59,7 +59,8 @@ size_t RingPipe::read(std::span<std::byte> into) {
   take(in(), head_, into.data(), n);
   head_ += n;
   in().head.store(head_, std::memory_order_seq_cst);
-  if (there > Ring::kBytes / 2) peer_->ring();  // the writer may wait for room
+  // The writer may wait for room. If it found none, this pass or the next finds at least half of the ring in use.
+  if (there >= Ring::kBytes / 2) peer_->ring();
   return n;
 }
 

@@ -80,7 +80,8 @@ Status SharedMemory::create(const char* label, size_t bytes, SharedMemory* out) 
   if (ftruncate(memory.fd_.get(), off_t(mapped)) != 0)
     return failed("ftruncate of " + std::to_string(mapped) + " shared bytes");
   // Nobody may shrink it under a peer's feet (SIGBUS).
-  fcntl(memory.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  if (fcntl(memory.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return failed("sealing shared memory");
   if (Status status = memory.map(memory.fd_.get(), mapped); !status.ok()) return status;
   const Nonce nonce = random_value<Nonce>();
   std::memcpy(memory.at_, nonce.data(), nonce.size());
@@ -104,7 +105,10 @@ Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, Shar
   UniqueFd fd;
   if (Status opened = open_memfd(pid, offer.fd, &fd); !opened.ok()) return opened;
   struct stat info {};
-  if (fstat(fd.get(), &info) != 0 || uint64_t(info.st_size) != offer.mapped) return stranger();
+  if (fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || uint64_t(info.st_size) != offer.mapped)
+    return stranger();
+  if (!(fcntl(fd.get(), F_GET_SEALS) & F_SEAL_SHRINK))
+    return stranger();  // it could be cut off under our feet
   SharedMemory memory;
   if (Status status = memory.map(fd.get(), offer.mapped); !status.ok()) return status;
   if (memory.nonce() != offer.nonce) return stranger();

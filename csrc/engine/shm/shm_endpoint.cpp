@@ -4,6 +4,8 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 namespace dlslime::shm {
 namespace {
@@ -17,7 +19,7 @@ ShmEndpoint::ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe
       ring_(static_cast<RingPipe&>(this->pipe())),
       reactor_(reactor),
       death_(fcntl(peer_->pidfd(), F_DUPFD_CLOEXEC, 0)) {
-  if (!death_) return;
+  if (!death_) throw std::system_error(errno, std::generic_category(), "watching a peer's process");
   reactor_.add(death_.get(), EPOLLIN, Reactor::Heat::kCold, [this](uint32_t) {
     dead_ = true;
     reactor_.remove(death_.get());
@@ -25,7 +27,7 @@ ShmEndpoint::ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe
 }
 
 ShmEndpoint::~ShmEndpoint() {
-  if (death_ && !dead_) reactor_.remove(death_.get());
+  if (!dead_) reactor_.remove(death_.get());
 }
 
 void ShmEndpoint::get(Segment& segment) {

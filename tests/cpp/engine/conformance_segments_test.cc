@@ -37,6 +37,17 @@ TEST_P(Conformance, PutsOfAllSizes) {
   });
 }
 
+TEST_P(Conformance, AnEmptyRegionTakesAnEmptyPut) {
+  each([](Table& t) {
+    Grant nowhere = t.b.grant({}, Rights::kWrite);
+    TestSegment put({}, nowhere.region(), 0, 5);
+    t.a.put(put);
+    ASSERT_TRUE(t.drive_until([&] { return put.done() && !t.b.notified.empty(); }));
+    EXPECT_TRUE(put.result.ok()) << put.result.to_string();
+    EXPECT_EQ(t.b.notified, std::vector<uint64_t>{5});
+  });
+}
+
 TEST_P(Conformance, BufferedPutsGiveTheirMemoryBack) {
   each([](Table& t) {
     for (size_t size : kSizes) {

@@ -314,6 +314,26 @@ TEST(TcpConnect, AConnectionResetByThePeer) {
   EXPECT_TRUE(contains(why, as.id)) << why.to_string();
 }
 
+TEST(TcpConnect, APeerThatAsksAndNeverReadsIsCutOff) {
+  Side b(2);
+  const PeerInfo as = reachable_identity(1);
+  b.connect(as);
+  Stranger peer(b.engine->address());
+  ASSERT_TRUE(peer.shake_hands(as, b));
+  struct {
+    stream::FrameHead frame{stream::FrameType::kGet};
+    stream::GetHead get{};  // of a region that does not exist: answered with a refusal
+  } one;
+  const std::vector<decltype(one)> many(1000, one);
+  const auto bytes = std::as_bytes(std::span(many));
+  size_t sent = 0;
+  ASSERT_TRUE(pump({&b}, [&] {
+    sent += peer.push(bytes.subspan(sent % bytes.size()));
+    return !b.seen.downs.empty();
+  }));
+  EXPECT_TRUE(contains(b.seen.downs[0], "takes no answer")) << b.seen.downs[0].to_string();
+}
+
 TEST(TcpConnect, APeerThatBreaksTheProtocolIsCutOff) {
   using stream::FrameHead;
   using stream::FrameType;

@@ -25,6 +25,11 @@ class Stranger {
   void say(std::span<const std::byte> bytes) {
     (void)!::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
+  // As much as there is room for.
+  size_t push(std::span<const std::byte> bytes) {
+    return size_t(
+        std::max<ssize_t>(0, ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)));
+  }
   template <class T>
   void say(const T& pod) {
     say(std::as_bytes(std::span(&pod, 1)));
