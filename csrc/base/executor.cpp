@@ -154,7 +154,7 @@ void Executor::accept(Operation& op) {
   active_.push_back(op);
   Scope* scope = op.scope_;
   if (scope && op.order_ == Operation::Order::kOrdered) {
-    if (scope->running_) return scope->queue_.push_back(op);
+    if (scope->running_ || scope->reporting_) return scope->queue_.push_back(op);
     scope->running_ = &op;
   }
   begin(op);
@@ -196,6 +196,7 @@ void Executor::finish(Operation& op, Status status) {
   const bool was_running = scope && scope->running_ == &op;
   if (scope && !op.status_.ok() && op.order_ == Operation::Order::kOrdered && scope->failed_.ok()) {
     failures_.emplace_back(scope, op.status_);
+    scope->reporting_ = true;
   }
   active_count_.fetch_sub(1);
   op.finished();
@@ -207,7 +208,7 @@ void Executor::start_next(Scope& scope) {
   scope.running_ = nullptr;
   if (scope.starting_) return;  // the loop below goes on: thousands of failed ones must not recurse
   scope.starting_ = true;
-  while (!scope.running_) {
+  while (!scope.running_ && !scope.reporting_) {
     scope.running_ = scope.queue_.pop_front();
     if (!scope.running_) break;
     begin(*scope.running_);
@@ -221,8 +222,11 @@ bool Executor::report_failures() {
   bool any = false;
   for (size_t i = 0; i < failures_.size(); ++i) {  // a report may add more
     auto [scope, status] = failures_[i];
-    if (scope && scope->failed_.ok()) scope->on_failure(status);
     any = true;
+    if (!scope) continue;
+    if (scope->failed_.ok()) scope->on_failure(status);
+    scope->reporting_ = false;
+    if (!scope->running_) start_next(*scope);
   }
   failures_.clear();
   return any;

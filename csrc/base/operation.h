@@ -46,7 +46,8 @@ class Scope {
   friend class Executor;
   Status failed_;
   Operation* running_ = nullptr;
-  bool starting_ = false;  // start_next() is on the stack
+  bool starting_ = false;   // start_next() is on the stack
+  bool reporting_ = false;  // an ordered one has failed; no other begins before on_failure() has decided
   List<Operation, QueueTag> queue_;
 };
 
