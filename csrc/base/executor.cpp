@@ -178,6 +178,8 @@ void Executor::settle(Operation& op) {
 
 Status Executor::outcome(Operation& op) {
   if (!op.task_.error()) return {};
+  // The cause: what the task has run into since it was told may follow from it.
+  if (!op.injected_.ok()) return op.injected_;
   try {
     std::rethrow_exception(op.task_.error());
   } catch (const Failure& failure) {

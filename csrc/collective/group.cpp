@@ -59,7 +59,7 @@ bool Group::disagrees(const Fingerprint& theirs) const {
 void Group::unasked(int rank, const Fingerprint& theirs) {
   const Call there = Call::from(theirs);
   if (disagrees(theirs)) return fail(mismatch(rank, theirs, current_.fingerprint()));
-  if (begun_ == finished_ && int32_t(uint32_t(there.sequence) - uint32_t(finished_)) <= 0) {
+  if (int32_t(uint32_t(there.sequence) - uint32_t(finished_)) <= 0) {
     fail(Status(Code::kMismatch, "rank " + std::to_string(rank) + " called " + there.describe() +
                                      " in the place of a collective that rank " +
                                      std::to_string(parts_.rank) + " has finished without it")
@@ -98,11 +98,14 @@ void Group::peer_failed(int, const Status& why, uint64_t since) {
   if (!left_) channel_.tell_failure(why, since);
 }
 
-void Group::peer_left(int rank, uint64_t finished) {
+Status Group::peer_left(int rank, uint64_t finished) {
   left_after_[rank] = finished;
-  if (begun_ > finished_ && begun_ > finished) {  // the one going on can't end without it
-    fail(Status(Code::kClosed, "rank " + std::to_string(rank) + " has left the group").at_peer(rank));
-  }
+  // Whoever leaves a group that has failed does so because of that failure.
+  Status why = failed();
+  if (why.ok())
+    why = Status(Code::kClosed, "rank " + std::to_string(rank) + " has left the group").at_peer(rank);
+  if (begun_ > finished_ && begun_ > finished) fail(why);  // the one going on can't end without it
+  return why;
 }
 
 Status Group::mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) {

@@ -82,7 +82,7 @@ class Group final : public Scope, public ChannelListener {
   std::string missing() const;  // who is in another collective than we are, as far as is known
 
   void peer_failed(int rank, const Status& why, uint64_t since) override;
-  void peer_left(int rank, uint64_t finished) override;
+  Status peer_left(int rank, uint64_t finished) override;
   void unasked(int rank, const Fingerprint& fingerprint) override;
   void called(int rank, const Fingerprint& fingerprint) override;
   Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) override;

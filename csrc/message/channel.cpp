@@ -72,7 +72,7 @@ Status Channel::usable_peer(int rank) const {
 // Nothing more will be posted there, and nothing is taken there any more. What has been matched is still on its way.
 void Channel::on_bye(int from, uint64_t finished) {
   left_[from] = true;
-  const Status gone = usable_peer(from);
+  const Status gone = listener_.peer_left(from, finished);
   for (auto& [key, flow] : flows_) {
     if (key.peer != from) continue;
     for (RecvRequest* request : std::exchange(flow.posted, {})) request->finish(gone);
@@ -85,7 +85,6 @@ void Channel::on_bye(int from, uint64_t finished) {
     for (RecvRequest* request : std::exchange(any_source_, {}))
       request->finish(Status(Code::kClosed, "every other rank has left the group"));
   }
-  listener_.peer_left(from, finished);
 }
 
 bool Channel::anybody_left_here() const {

@@ -33,7 +33,8 @@ class ChannelListener {
   virtual void unasked(int rank, const Fingerprint& fingerprint) = 0;
   // What a rank called whose collective takes long; this rank may have called it already, or not yet.
   virtual void called(int rank, const Fingerprint& fingerprint) = 0;
-  virtual void peer_left(int rank, uint64_t finished) = 0;  // an orderly end after so many operations
+  // An orderly end after so many operations; answers why what still counts on that rank fails.
+  virtual Status peer_left(int rank, uint64_t finished) = 0;
   virtual Status mismatch(int rank, const Fingerprint& theirs,
                           const Fingerprint& mine) = 0;  // words the error
 };

@@ -40,5 +40,19 @@ TEST_F(Failures, AQueuedOperationDoesNotBeginBeforeTheScopeHearsOfAFailure) {
   }
 }
 
+// It goes on, since what it waited for is there, and runs into what may be a consequence.
+TEST_F(Failures, WhatWasToldToFailFailsForThatReason) {
+  int word = 0;
+  Program op([&]() -> Task<> {
+    co_await until([&word] { return word == 1; });
+    throw Failure(Status(Code::kClosed, "nobody is there"));
+  });
+  executor.submit(op);
+  word = 1;
+  executor.cancel(op, Status(Code::kMismatch, "the cause"));
+  settle(executor);
+  EXPECT_EQ(op.status().what(), "the cause");
+}
+
 }  // namespace
 }  // namespace dlslime::test

@@ -67,7 +67,10 @@ class Rig : public ChannelListener {
   void peer_failed(int rank, const Status& why, uint64_t) override { failures.emplace_back(rank, why); }
   void unasked(int, const Fingerprint&) override {}
   void called(int, const Fingerprint&) override {}
-  void peer_left(int rank, uint64_t) override { left.push_back(rank); }
+  Status peer_left(int rank, uint64_t) override {
+    left.push_back(rank);
+    return {Code::kClosed, "rank " + std::to_string(rank) + " has left the group"};
+  }
   Status mismatch(int, const Fingerprint&, const Fingerprint&) override {
     return {Code::kMismatch, "they differ"};
   }
