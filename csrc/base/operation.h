@@ -33,6 +33,7 @@ class Scope {
  public:
   virtual ~Scope() = default;
   const Status& failed() const { return failed_; }
+  Nanos alarm() const { return alarm_; }
 
  protected:
   // Under the token, at the end of a pass in which an ordered operation of an unfailed scope ended in failure: the scope decides

@@ -44,13 +44,18 @@ Nanos SimWorld::cpu_delay(int rank) {
   return delays.cpu_max.count() ? up_to(delays.cpu_max) : Nanos(0);
 }
 
+// Or alarm of a scope.
 Nanos SimWorld::next_deadline() {
   Nanos soonest = kNever;
+  const auto consider = [&](Nanos at) {
+    if (at > deadlines_seen_) soonest = std::min(soonest, at);
+  };
   for (auto& host : hosts_) {
     if (!host->runs()) continue;
     auto& active = host->executor().active();
     for (Operation* op = active.front(); op; op = active.next(*op)) {
-      if (op->deadline() > deadlines_seen_) soonest = std::min(soonest, op->deadline());
+      consider(op->deadline());
+      if (op->scope()) consider(op->scope()->alarm());
     }
   }
   return soonest;
