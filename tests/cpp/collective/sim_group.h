@@ -5,36 +5,18 @@
 // Errors:     run() and join() throw what the operation failed with.
 #pragma once
 #include <deque>
-#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "collective/collectives.h"
 #include "collective/group_builder.h"
+#include "collective/group_operation.h"
 #include "message/messenger.h"
 #include "support/sim_run.h"
 #include "support/sim_store.h"
 
 namespace dlslime {
-
-using GroupCall = std::function<Task<>(Group&)>;
-
-class GroupOperation final : public Operation {
- public:
-  GroupOperation(Group& group, Order order, GroupCall call, std::string name)
-      : Operation(&group, order, deadline_after(group.executor().clock(), std::chrono::seconds(10))),
-        group_(group),
-        call_(std::move(call)),
-        name_(std::move(name)) {}
-  Task<> body() override { return call_(group_); }
-  std::string describe() const override { return name_; }
-
- private:
-  Group& group_;
-  const GroupCall call_;
-  const std::string name_;
-};
 
 class SimRank : public Scope {
  public:
@@ -57,13 +39,16 @@ class SimRank : public Scope {
       const std::string key = name + "/offers/" + std::to_string(rank);
       offers.push_back(co_await store.wait(key));
     }
-    if (Status status = builder.connect(offers, &groups.emplace_back()); !status.ok()) throw Failure(status);
+    std::unique_ptr<Group> group;
+    if (Status status = builder.connect(offers, &group); !status.ok()) throw Failure(status);
+    groups.push_back(std::move(group));
   }
 
   Group& group(size_t i = 0) { return *groups[i]; }
 
   GroupOperation& issue(Group& group, Operation::Order order, GroupCall call, std::string name) {
-    GroupOperation& op = operations.emplace_back(group, order, std::move(call), std::move(name));
+    GroupOperation& op =
+        operations.emplace_back(group, order, std::chrono::seconds(10), std::move(call), std::move(name));
     host.submit(op);
     return op;
   }
@@ -74,6 +59,10 @@ class SimRank : public Scope {
 
   // An orderly end: the others are told, and nothing that they need is lost with this rank; not longer than a second.
   Task<> leave() {
+    // In the next pass, as in life: whoever waits outside of the executor sees an operation's end when the pass is over, and by then
+    // its failure has been told.
+    bool next = false;
+    co_await until([&next] { return std::exchange(next, true); });
     for (auto& group : groups) group->leave();
     leaving = std::make_unique<Leave>(*this);
     host.submit(*leaving);

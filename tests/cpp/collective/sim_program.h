@@ -1,64 +1,52 @@
-// A random program of collectives and messages, the same for every rank, with results that each rank can check by itself.
+// SimScript: a program of steps for every rank of a simulated world, and how each step ended, for the test to look at.
 //
-// Invariants: everything follows from the program's seed; the answers are computed without the code under test.
+//   SimScript script(seed, ranks, random_program(seed, ranks, 16));
+//   const SimResult result = run_simulated(config, script.program());
+//
+// Threads:    one.
+// Ownership:  outlives the run.
+// Errors:     a rank's program ends with its first failing step's Status, or with kInternal where a result is wrong.
+// Invariants: ranks issue up to three steps at once, each as its own seed has it, and wait for all of them.
 #pragma once
-#include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "collective/sim_group.h"
+#include "collective/step_run.h"
 
 namespace dlslime {
 
-struct Step {
-  enum class Kind : uint8_t {
-    kBarrier,
-    kBroadcast,
-    kAllReduce,
-    kReduce,
-    kAllGather,
-    kGather,
-    kScatter,
-    kReduceScatter,
-    kAllToAll,
-    kRing,
-    kAnySource,
-    kKinds
-  };
-  Kind kind;
-  uint64_t salt;
-  size_t count;  // int32 elements
-  int root;
+inline constexpr int kSeeds = 500;  // per program
+
+// Worlds of 2 to 8 ranks, now and then of 64; over shared pages, for every second seed over messages.
+int ranks_for(uint64_t seed);
+SimConfig small_config(uint64_t seed);
+
+struct StepEnd {
+  size_t step = 0;
+  Status status;
+  std::string wrong;  // what of the result; asked only where the status is ok
 };
 
-std::vector<Step> random_program(uint64_t seed, int ranks, int length);
-
-// One rank's buffers for one step.
-class StepRun {
+class SimScript {
  public:
-  StepRun(const Step& step, int rank, int ranks) : step_(step), rank_(rank), ranks_(ranks) {}
-  void fill();
-  Task<> call(Group& group);
-  std::string wrong() const;  // empty: the result is right
-  bool ordered() const { return step_.kind < Step::Kind::kRing; }
-  std::string name() const;
+  SimScript(uint64_t seed, int ranks, std::vector<Step> steps)
+      : seed_(seed), steps_(size_t(ranks), std::move(steps)), ends_(size_t(ranks)) {}
+
+  SimProgram program();
+  std::vector<Step>& steps(int rank) { return steps_[size_t(rank)]; }
+  const std::vector<StepEnd>& ends(int rank) const { return ends_[size_t(rank)]; }
 
  private:
-  using Vector = std::vector<int32_t>;
-  int32_t value(int rank, int part, size_t i) const;
-  Vector made(int rank, int part, size_t count) const;
-  Vector summed(int part, size_t count) const;
-  size_t uneven(int from, int to) const { return (step_.count * size_t(1 + (from + 2 * to) % 3)) / 2; }
-  Task<> ring(Group& group);
-  Task<> any_source(Group& group);
+  using Runs = std::deque<std::unique_ptr<StepRun>>;
+  Task<> play(SimHost& host);
+  Task<> run_steps(SimRank& rank, Runs& runs);
+  Task<> end_all(SimRank& rank, const std::vector<GroupOperation*>& issued, const Runs& runs);
 
-  const Step step_;
-  const int rank_, ranks_;
-  Vector data_;
-  std::vector<Vector> in_, out_;
-  std::vector<ConstBytes> in_bytes_;
-  std::vector<Bytes> out_bytes_;
+  const uint64_t seed_;
+  SimStore store_;
+  std::vector<std::vector<Step>> steps_;    // by rank
+  std::vector<std::vector<StepEnd>> ends_;  // by rank, in issue order
 };
 
 }  // namespace dlslime

@@ -1,0 +1,58 @@
+// RealRank: what a process has, made for one thread or forked process, which runs a program of steps with the others over real
+// shared memory.
+//
+// Threads:    run() by the rank's own thread; a progress thread of its own may help.
+// Ownership:  ranks of one process go when all of them have run: they may look at each other's memory until then.
+// Errors:     run() answers what went wrong, empty if nothing did. A failure is told on the blackboard, so that nobody waits for it.
+#pragma once
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/reactor.h"
+#include "collective/blackboard.h"
+#include "collective/group_builder.h"
+#include "collective/group_operation.h"
+#include "collective/shm_variant.h"
+#include "collective/step_run.h"
+
+namespace dlslime {
+
+struct RealConfig {
+  uint64_t seed = 0;
+  int ranks = 2;
+  int length = 12;  // steps
+  Sharing sharing = Sharing::kPages;
+  bool direct_reads = true;
+  Ladder ladder;
+  bool progress_threads = false;
+
+  static RealConfig for_seed(uint64_t seed, Sharing sharing);
+};
+
+class RealRank {
+ public:
+  RealRank(const RealConfig& config, int rank, Blackboard& board);
+  ~RealRank();
+  std::string run();
+
+ private:
+  void join();
+  std::string run_steps();
+  std::string end_all(std::deque<StepRun>& runs, std::deque<GroupOperation>& issued);
+  std::string leave();
+
+  const RealConfig config_;
+  const int rank_;
+  Blackboard& board_;
+  const SteadyClock clock_;
+  Reactor reactor_;
+  Executor executor_;
+  RegionTable regions_;
+  Runtime runtime_;
+  std::unique_ptr<Messenger> messenger_;
+  std::unique_ptr<Group> group_;
+};
+
+}  // namespace dlslime

@@ -1,0 +1,45 @@
+// StepRun: one rank's buffers for one step of a random program; calls it, and checks the result by itself.
+//
+// Threads:    call() under the token; the rest by the rank's own thread, before and after.
+// Ownership:  the buffers; outlives the operation.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/task.h"
+#include "collective/group.h"
+#include "collective/parts.h"
+#include "collective/step_values.h"
+
+namespace dlslime {
+
+class StepRun {
+ public:
+  StepRun(const Step& step, int rank, int ranks) : step_(step), rank_(rank), ranks_(ranks) { fill(); }
+  StepRun(const StepRun&) = delete;
+  StepRun& operator=(const StepRun&) = delete;
+
+  Task<> call(Group& group);
+  std::string wrong() const;  // empty: the result is right
+  const Step& step() const { return step_; }
+  std::string name() const { return step_.name(); }
+
+ private:
+  void fill();
+  void fill_parts();
+  ByteVector made(int rank, int part, size_t count) const { return dlslime::made(step_, rank, part, count); }
+  ByteVector empty(size_t count) const { return ByteVector(count * size_of(step_.dtype), std::byte{0xEE}); }
+  ByteVector sum(int part, size_t count) const { return reduced(step_, ranks_, part, count); }
+  ByteVector expected_data() const;
+  Task<> ring(Group& group);
+  Task<> any_source(Group& group);
+
+  const Step step_;
+  const int rank_, ranks_;
+  ByteVector data_;
+  std::vector<ByteVector> in_, out_;
+  std::vector<ConstBytes> in_bytes_;
+  std::vector<Bytes> out_bytes_;
+};
+
+}  // namespace dlslime

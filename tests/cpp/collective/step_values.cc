@@ -1,0 +1,134 @@
+#include "collective/step_values.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+namespace dlslime {
+namespace {
+
+// Values repeat after so many elements, a prime, so that no chunk or slot put in another's place goes unnoticed.
+constexpr size_t kPeriod = 4093;
+
+ByteVector repeated(const ByteVector& period, size_t bytes) {
+  ByteVector all(bytes);
+  for (size_t at = 0; at < bytes; at += period.size())
+    std::memcpy(all.data() + at, period.data(), std::min(period.size(), bytes - at));
+  return all;
+}
+
+// Magnitudes within a few binades, so that nearly every sum is rounded; some far off, some zeros of either sign, some subnormal.
+float awkward(uint64_t x) {
+  uint32_t exponent = 121 + uint32_t(x >> 8 & 0xFFFF) % 13;
+  if (x % 16 == 0) exponent += x & 16 ? 40 : -40;
+  if (x % 64 == 1) exponent = 0;
+  const uint32_t mantissa = x % 128 == 1 ? 0 : uint32_t(x >> 41);
+  return std::bit_cast<float>(uint32_t(x >> 40 & 1) << 31 | exponent << 23 | mantissa);
+}
+
+float from_bf16(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+uint16_t to_bf16(float value) {  // to nearest even; finite
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  return uint16_t((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+template <class T, class Convert>
+ByteVector filled(const Step& step, int rank, int part, size_t count, Convert convert) {
+  ByteVector bytes(std::min(count, kPeriod) * sizeof(T));
+  T* const to = reinterpret_cast<T*>(bytes.data());
+  const uint64_t base = step.salt + uint64_t(rank) * 1000003 + uint64_t(part) * 7919;
+  for (size_t i = 0; i < std::min(count, kPeriod); ++i) {
+    uint64_t x = base + i * 2654435761u;
+    x = (x ^ x >> 29) * 0x9E3779B97F4A7C15u;
+    to[i] = T(convert(x ^ x >> 32));
+  }
+  return repeated(bytes, count * sizeof(T));
+}
+
+float scaled(float value, double factor) {
+  volatile float product = value * float(factor);  // rounded: must not be fused with the sum
+  return product;
+}
+int32_t scaled(int32_t value, double factor) { return int32_t(uint32_t(value) * uint32_t(int32_t(factor))); }
+
+float sum(float a, float b) { return a + b; }
+int32_t sum(int32_t a, int32_t b) { return int32_t(uint32_t(a) + uint32_t(b)); }
+
+// -0 is below +0.
+bool below(float a, float b) { return a == b ? std::signbit(a) && !std::signbit(b) : a < b; }
+bool below(int32_t a, int32_t b) { return a < b; }
+
+template <class Acc>
+Acc combined(ReduceKind op, Acc a, Acc b) {
+  if (op == ReduceKind::Min) return below(b, a) ? b : a;
+  if (op == ReduceKind::Max) return below(a, b) ? b : a;
+  return sum(a, b);
+}
+
+// T: how an element is stored; Acc: what it is added up in.
+template <class Acc, class T, class In, class Out>
+ByteVector folded(const Step& step, const std::vector<int>& order, int part, size_t count, In in, Out out) {
+  const size_t all = std::exchange(count, std::min(count, kPeriod));
+  std::vector<Acc> acc(count);
+  for (size_t k = 0; k < order.size(); ++k) {
+    const ByteVector bytes = made(step, order[k], part, count);
+    const T* const from = reinterpret_cast<const T*>(bytes.data());
+    const double factor = factor_of(step, order[k]);
+    for (size_t i = 0; i < count; ++i) {
+      Acc value = in(from[i]);
+      if (step.op == ReduceKind::PremulSum) value = scaled(value, factor);
+      acc[i] = k ? combined(step.op, acc[i], value) : value;
+    }
+  }
+  ByteVector bytes(count * sizeof(T));
+  T* const to = reinterpret_cast<T*>(bytes.data());
+  for (size_t i = 0; i < count; ++i) to[i] = out(acc[i]);
+  return repeated(bytes, all * sizeof(T));
+}
+
+}  // namespace
+
+ByteVector made(const Step& step, int rank, int part, size_t count) {
+  switch (step.dtype) {
+    case DType::F32:
+      return filled<float>(step, rank, part, count, awkward);
+    case DType::BF16:
+      return filled<uint16_t>(step, rank, part, count,
+                              [](uint64_t x) { return std::bit_cast<uint32_t>(awkward(x)) >> 16; });
+    case DType::I32:
+      return filled<uint32_t>(step, rank, part, count, [](uint64_t x) { return x >> 32; });
+    case DType::U8:
+      return filled<uint8_t>(step, rank, part, count, [](uint64_t x) { return x >> 40; });
+    default:
+      return filled<uint64_t>(step, rank, part, count, [](uint64_t x) { return x; });
+  }
+}
+
+double factor_of(const Step& step, int rank) {
+  return (rank % 2 ? -1 : 1) * (1 + double(rank + int(step.salt % 5)) / 3);
+}
+
+ByteVector reduced(const Step& step, const std::vector<int>& order, int part, size_t count) {
+  const auto same = [](auto value) { return value; };
+  const float divisor = step.op == ReduceKind::Avg ? float(order.size()) : 1;
+  switch (step.dtype) {
+    case DType::F32:
+      return folded<float, float>(step, order, part, count, same, [&](float v) { return v / divisor; });
+    case DType::BF16:
+      return folded<float, uint16_t>(step, order, part, count, from_bf16,
+                                     [&](float v) { return to_bf16(v / divisor); });
+    default:
+      return folded<int32_t, int32_t>(step, order, part, count, same, same);
+  }
+}
+
+ByteVector reduced(const Step& step, int ranks, int part, size_t count) {
+  std::vector<int> order(static_cast<size_t>(ranks));
+  std::iota(order.begin(), order.end(), 0);
+  return reduced(step, order, part, count);
+}
+
+}  // namespace dlslime
