@@ -19,6 +19,26 @@ Channel::Channel(Messenger& messenger, ChannelListener& listener, uint64_t conte
 
 Channel::~Channel() { messenger_.remove(context_); }
 
+Channel::Flow& Channel::flow(int peer, uint64_t tag) {
+  const Key key{peer, tag};
+  if (const auto found = flows_.find(key); found != flows_.end()) return found->second;
+  if (flows_.size() >= sweep_at_) sweep();
+  Flow& made = flows_[key];
+  if (const auto rested = resting_.extract(key)) static_cast<Counts&>(made) = rested.mapped();
+  return made;
+}
+
+// Programs may use a tag once and never again: of those only the counts are kept, by which both sides name their messages.
+void Channel::sweep() {
+  for (auto at = flows_.begin(); at != flows_.end();) {
+    const auto one = at++;
+    if (!one->second.idle()) continue;
+    resting_.emplace(one->first, static_cast<const Counts&>(one->second));
+    flows_.erase(one);
+  }
+  sweep_at_ = std::max(kFewFlows, 2 * flows_.size());
+}
+
 void Channel::send_control(int to, MessageHead head, std::span<const std::byte> body) {
   head.source = rank_;
   head.context = context_;

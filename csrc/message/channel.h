@@ -61,6 +61,8 @@ class Channel {
   void tell_call(const Fingerprint& fingerprint);
   bool flushed() const;
   bool left(int rank) const { return left_[rank]; }
+  static constexpr size_t kFewFlows = 256;
+  size_t flows() const { return flows_.size(); }  // tags held at full size: those in use, and a few more
   // The oldest message of a collective that waits from a rank, or null.
   const Fingerprint* waiting_from(int rank) const;
   // Ranks from which a message waits that nobody here has asked for: whoever is in another operation than we are.
@@ -81,13 +83,18 @@ class Channel {
     std::vector<std::byte> payload;
     uint64_t order;
   };
-  struct Flow {  // one (peer, tag)
+  struct Counts {
+    uint64_t sends = 0, arrivals = 0;
+  };
+  struct Flow : Counts {  // one (peer, tag)
     std::deque<RecvRequest*> posted;
     std::deque<Arrival> arrived;
     std::map<uint64_t, SendRequest*> sending;  // announced, by index
     std::map<uint64_t, MessageHead> clears;    // came before their send
     std::map<uint64_t, RecvRequest*> receiving;
-    uint64_t sends = 0, arrivals = 0;
+    bool idle() const {
+      return posted.empty() && arrived.empty() && sending.empty() && clears.empty() && receiving.empty();
+    }
   };
   struct Key {
     int peer;
@@ -100,7 +107,8 @@ class Channel {
     }
   };
 
-  Flow& flow(int peer, uint64_t tag) { return flows_[Key{peer, tag}]; }
+  Flow& flow(int peer, uint64_t tag);  // stays where it is while it isn't idle, and until another tag is new
+  void sweep();
   void send_control(int to, MessageHead head, std::span<const std::byte> body = {});
   void send_eager(SendRequest& request, Flow& flow);
   void announce(SendRequest& request, Flow& flow);
@@ -137,6 +145,9 @@ class Channel {
   std::vector<bool> left_;
   std::vector<uint64_t> eager_sent_, credit_owed_;  // bytes, by peer
   std::unordered_map<Key, Flow, KeyHash> flows_;
+  std::unordered_map<Key, Counts, KeyHash>
+      resting_;  // of tags that nothing is under way for, where there are many
+  size_t sweep_at_ = kFewFlows;
   std::deque<RecvRequest*> any_source_;
   uint64_t order_ = 0;
 };

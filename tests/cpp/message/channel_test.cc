@@ -44,6 +44,24 @@ TEST(Channel, AnySourceTakesTheEarliest) {
   EXPECT_EQ(receive.peer(), 2);
 }
 
+TEST(Channel, TagsThatAreUsedOnceAreNotKeptAtFullSize) {
+  Rig rig;
+  const std::string out(8, 'x');
+  for (int round = 0; round < 2; ++round) {
+    for (uint64_t tag = 0; tag < 10 * Channel::kFewFlows; ++tag) {
+      SendRequest send(rig.channel, 1, tag, std::as_bytes(std::span(out)));
+      rig.channel.start(send);
+      std::string into(8, '.');
+      RecvRequest receive(rig.channel, 1, tag, bytes(into));
+      rig.channel.start(receive);
+      rig.hear(Rig::head(MessageKind::kEager, tag, uint64_t(round), 8), "message!");
+      ASSERT_EQ(into, "message!");
+      ASSERT_EQ(rig.one.heads.back().index, uint64_t(round)) << "both sides count on";
+    }
+    EXPECT_LE(rig.channel.flows(), 2 * Channel::kFewFlows);
+  }
+}
+
 TEST(Channel, ForgedMessagesAreIgnored) {
   Rig rig;
   std::string into(5, '.');
