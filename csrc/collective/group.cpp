@@ -1,5 +1,6 @@
 #include "collective/group.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "collective/local/local_group.h"
@@ -8,7 +9,7 @@ namespace dlslime {
 namespace {
 
 constexpr Nanos kPatience =
-    std::chrono::seconds(1);  // with a collective over messages, before ranks compare what they called
+    std::chrono::seconds(1);  // with a collective, before ranks compare what they called
 
 std::vector<Endpoint*> endpoints(const std::vector<std::shared_ptr<Endpoint>>& peers) {
   std::vector<Endpoint*> all;
@@ -36,49 +37,58 @@ const Call& Group::begin(Call call) {
   call.previous = std::exchange(previous_, call.what());
   history_ = call.history_with_it();
   current_ = call;
+  recent_[call.sequence % kRecent] = call.fingerprint();
   for (int rank = 0; rank < size(); ++rank) {
     if (begun_ > left_after_[rank]) {
       const std::string who = "rank " + std::to_string(rank);
       throw Failure(Status(Code::kClosed, who + " has left the group").at_peer(rank));
     }
-    if (local_) continue;
-    const Fingerprint* arrived = channel_.waiting_from(rank);
+    const Fingerprint* arrived = local_ ? nullptr : channel_.waiting_from(rank);
     const Fingerprint& theirs = arrived ? *arrived : called_[rank];
-    if (disagrees(theirs)) throw Failure(mismatch(rank, theirs, call.fingerprint()));
+    if (disagrees(theirs)) throw Failure(mismatch(rank, theirs, ours(theirs)));
   }
-  if (!local_) alarm_ = executor_.clock().now() + kPatience;
+  alarm_ = executor_.clock().now() + kPatience;
   return current_;
 }
 
-// Is it about the collective that is going on here, and not the same one?
+// Is it about a collective that has begun here, and not the same one?
 bool Group::disagrees(const Fingerprint& theirs) const {
-  return begun_ > 0 && theirs != kNoFingerprint &&
-         Call::from(theirs).sequence == uint32_t(current_.sequence) && theirs != current_.fingerprint();
+  const Fingerprint& mine = ours(theirs);
+  const bool both = theirs != kNoFingerprint && mine != kNoFingerprint;
+  return both && Call::from(theirs).sequence == Call::from(mine).sequence && theirs != mine;
 }
 
 void Group::unasked(int rank, const Fingerprint& theirs) {
   const Call there = Call::from(theirs);
-  if (disagrees(theirs)) return fail(mismatch(rank, theirs, current_.fingerprint()));
+  if (disagrees(theirs)) return part(theirs, mismatch(rank, theirs, ours(theirs)));
   if (int32_t(uint32_t(there.sequence) - uint32_t(finished_)) <= 0) {
-    fail(Status(Code::kMismatch, "rank " + std::to_string(rank) + " called " + there.describe() +
-                                     " in the place of a collective that rank " +
-                                     std::to_string(parts_.rank) + " has finished without it")
-             .at_peer(rank));
+    part(theirs, Status(Code::kMismatch, "rank " + std::to_string(rank) + " called " + there.describe() +
+                                             " in the place of a collective that rank " +
+                                             std::to_string(parts_.rank) + " has finished without it")
+                     .at_peer(rank));
   }
 }
 
 // Also of a collective that has been finished here: nothing of it may ever reach the one who waits.
 void Group::called(int rank, const Fingerprint& theirs) {
   called_[size_t(rank)] = theirs;
-  if (disagrees(theirs)) fail(mismatch(rank, theirs, current_.fingerprint()));
+  if (disagrees(theirs)) part(theirs, mismatch(rank, theirs, ours(theirs)));
 }
 
-void Group::fail(const Status& why) {
+// It may lie behind us. Nobody who is still in it can end it.
+void Group::part(const Fingerprint& theirs, const Status& why) {
+  const uint64_t number = begun_ - uint32_t(uint32_t(begun_) - uint32_t(Call::from(theirs).sequence));
+  fail(why, std::min(number, finished_ + 1));
+}
+
+void Group::fail(const Status& why) { fail(why, finished_ + 1); }
+
+void Group::fail(const Status& why, uint64_t since) {
   const bool first = failed().ok();
   if (!first && !spared_) return;
   spared_ = false;
   executor_.fail(*this, why);
-  if (first && !left_) channel_.tell_failure(why, finished_ + 1);
+  if (first && !left_) channel_.tell_failure(why, since);
 }
 
 void Group::leave() {
@@ -91,7 +101,7 @@ void Group::leave() {
 // Who is in an earlier collective than the one that failed can finish it: what the others owe to it is on its way.
 void Group::peer_failed(int, const Status& why, uint64_t since) {
   const bool may_end = since > begun_ && begun_ > finished_;
-  if (!may_end) return fail(why);
+  if (!may_end) return fail(why, since ? std::min(since, finished_ + 1) : finished_ + 1);
   if (!failed().ok()) return;
   spared_ = true;
   executor_.fail_after_running(*this, why);

@@ -5,6 +5,7 @@
 // Errors:     a failed collective, a dead peer or a peer's report fails the whole group, for good, and tells the others.
 // Invariants: collectives run in issue order, one at a time, on every rank the same; point-to-point is free of that order.
 #pragma once
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -92,7 +93,14 @@ class Group final : public Scope, public ChannelListener {
   void on_alarm() override { channel_.tell_call(current_.fingerprint()); }
 
  private:
+  // Our call of the same number, as long as it is remembered.
+  const Fingerprint& ours(const Fingerprint& theirs) const {
+    return recent_[Call::from(theirs).sequence % kRecent];
+  }
   bool disagrees(const Fingerprint& theirs) const;
+  void fail(const Status& why,
+            uint64_t since);  // in its `since`-th collective: others may still end earlier ones
+  void part(const Fingerprint& theirs, const Status& why);  // we disagree about that one
 
   Executor& executor_;
   Parts parts_;
@@ -100,6 +108,8 @@ class Group final : public Scope, public ChannelListener {
   std::unique_ptr<LocalGroup> local_;
   Scratch scratch_;
   Call current_;
+  static constexpr size_t kRecent = 16;
+  std::array<Fingerprint, kRecent> recent_{};  // who only gives is ahead of those who wait for it
   uint32_t history_ = 0;
   uint64_t previous_ = 0;
   uint64_t begun_ = 0, finished_ = 0;

@@ -44,31 +44,14 @@ bool cannot_end(SimScript& script, int ranks, int rank, const Parting& parting) 
   return false;
 }
 
-bool from_root(const Step& step) {
-  return step.kind == Step::Kind::kBroadcast || step.kind == Step::Kind::kScatter;
-}
-
-// Over pages one that only gives looks at nobody, and the root of the others' broadcast or scatter does not look either, but waits for
-// the other to take its part: only a deadline ends that.
-bool may_time_out(SimScript& script, const Parting& parting, bool pages) {
-  const Step& step = script.steps(parting.who)[parting.at];
-  const Step& others = script.steps(parting.who ? 0 : 1)[parting.at];
-  const bool root = parting.who == step.root;
-  const bool only_gives = from_root(step) ? root : step.kind == Step::Kind::kGather && !root;
-  return pages && from_root(others) && only_gives;
-}
-
-void expect_told(const SimResult& result, SimScript& script, const Parting& parting, bool pages) {
+void expect_told(const SimResult& result, SimScript& script, const Parting& parting) {
   const int ranks = int(result.ranks.size());
-  const bool unseen = may_time_out(script, parting, pages);
   for (int rank = 0; rank < ranks; ++rank) {
     const std::string what = "rank " + std::to_string(parting.who) + " parts at step " +
                              std::to_string(parting.at) + ", which it calls as " +
                              script.steps(parting.who)[parting.at].name() + "\n" + result.describe();
     ASSERT_TRUE(result.ended[size_t(rank)]) << what;
-    const Code code = result.ranks[size_t(rank)].code();
-    ASSERT_TRUE(code == Code::kMismatch || (unseen && code == Code::kTimeout))
-        << "rank " << rank << ": " << what;
+    ASSERT_EQ(result.ranks[size_t(rank)].code(), Code::kMismatch) << "rank " << rank << ": " << what;
     for (const StepEnd& end : script.ends(rank)) {
       const bool never = end.step == parting.at && cannot_end(script, ranks, rank, parting);
       ASSERT_FALSE(never && end.status.ok()) << "rank " << rank << " ended a step that can't: " << what;
@@ -94,7 +77,7 @@ TEST(Mismatch, OneRankCallsSomethingElse) {
     const Parting parting = part_ways(script, seed, config.ranks, ways);
     const SimResult result = run_simulated(config, script.program());
     EXPECT_TRUE(result.world.ok()) << result.describe();
-    expect_told(result, script, parting, config.shared_pages);
+    expect_told(result, script, parting);
     for (int rank = 0; rank < config.ranks; ++rank) {
       for (const StepEnd& end : script.ends(rank))
         early[size_t(parting.how)] += end.step == parting.at && !end.status.ok();
@@ -120,7 +103,7 @@ void expect_sizes_compared(uint64_t seed, bool pages) {
   const Parting parting = part_ways(script, seed, config.ranks, {Deviation::kSizes});
   const SimResult result = run_simulated(config, script.program());
   EXPECT_TRUE(result.world.ok()) << result.describe();
-  expect_told(result, script, parting, config.shared_pages);
+  expect_told(result, script, parting);
 }
 
 TEST(Mismatch, SizesOfTheSameTotalOverPages) {
