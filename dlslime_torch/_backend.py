@@ -88,12 +88,20 @@ def check_options(options: object) -> Options | None:
     raise TypeError(f"pg_options must be dlslime_torch._C.Options, got {type(options).__qualname__}")
 
 
+def warn_of_timeout(options: Options, timeout: timedelta) -> None:
+    """torch hands the group's timeout over apart from the options; one that is set there counts for nothing."""
+    from dlslime_torch._C import Options as Ours
+
+    if options._timeout not in (timeout, Ours()._timeout):
+        warnings.warn(f"pg_options._timeout is ignored: the group's timeout is {timeout}", stacklevel=3)
+
+
 def create(dist_options: object, options: object = None) -> Backend:
     """Creates one group's backend from what torch hands to a backend registered with ``extended_api=True``."""
     group = cast(GroupOptions, dist_options)
     ours = check_options(options)
-    if ours is not None and ours._timeout not in (type(ours)()._timeout, group.timeout):
-        warnings.warn(f"pg_options._timeout is ignored: the group's timeout is {group.timeout}", stacklevel=2)
+    if ours is not None:
+        warn_of_timeout(ours, group.timeout)
     return extension().create_backend(
         group.store,
         group.group_rank,

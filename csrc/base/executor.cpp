@@ -117,6 +117,8 @@ bool Executor::pass(bool with_bulk) {
   moved |= resume_ready();
   moved |= poll_all();
   moved |= resume_ready();
+  moved |=
+      report_failures();  // before the token is given away: who sees an operation failed may leave its group
   if (with_bulk && run_bulk()) moved = resume_ready() || true;
   moved |= report_failures();
   return moved;
@@ -196,10 +198,12 @@ void Executor::finish(Operation& op, Status status) {
   static_cast<Hook<QueueTag>&>(op).unlink();
   Scope* scope = op.scope_;
   const bool was_running = scope && scope->running_ == &op;
-  if (scope && !op.status_.ok() && op.order_ == Operation::Order::kOrdered && scope->failed_.ok()) {
+  const bool news = scope && (scope->failed_.ok() || scope->spared_ == &op);
+  if (news && !op.status_.ok() && op.order_ == Operation::Order::kOrdered) {
     failures_.emplace_back(scope, op.status_);
     scope->reporting_ = true;
   }
+  if (scope && scope->spared_ == &op) scope->spared_ = nullptr;
   active_count_.fetch_sub(1);
   op.finished();
   if (was_running) start_next(*scope);
@@ -226,7 +230,7 @@ bool Executor::report_failures() {
     auto [scope, status] = failures_[i];
     any = true;
     if (!scope) continue;
-    if (scope->failed_.ok()) scope->on_failure(status);
+    scope->on_failure(status);
     scope->reporting_ = false;
     if (!scope->running_) start_next(*scope);
   }
@@ -250,6 +254,7 @@ void Executor::fail_after_running(Scope& scope, const Status& why) { fail(scope,
 
 void Executor::fail(Scope& scope, const Status& why, const Operation* spared) {
   if (scope.failed_.ok()) scope.failed_ = why;
+  scope.spared_ = spared;
   std::vector<Operation*> hit;
   for (Operation* op = active_.front(); op; op = active_.next(*op)) {
     if (op->scope_ == &scope && op != spared) hit.push_back(op);

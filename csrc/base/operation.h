@@ -7,7 +7,8 @@
 //   state        what holds                                             moved on by
 //   -----------  -----------------------------------------------------  -------------------------------
 //   new          nobody knows it                                        Executor::submit / run
-//   queued       in its scope's queue: an earlier ordered one is active  the earlier one's end, deadline, failure
+//   queued       in its scope's queue: an earlier ordered one is        the earlier one's end, deadline, failure
+//                active, or has failed unheard of
 //   active       its coroutine has started; suspended at `wait_`         its wait becoming ready or failing
 //   done         status() is valid, its frames are gone                 -
 #pragma once
@@ -36,8 +37,8 @@ class Scope {
   Nanos alarm() const { return alarm_; }
 
  protected:
-  // Under the token, at the end of a pass in which an ordered operation of an unfailed scope ended in failure: the scope decides
-  // whether that poisons it, by Executor::fail, and tells others.
+  // Under the token, in the pass in which an ordered operation ended in failure, of a scope that had not failed or had let that one
+  // go on: the scope decides whether that poisons it, by Executor::fail, and tells others.
   virtual void on_failure(const Status&) {}
   // Under the token, once, when the clock has passed alarm_ while an operation of the scope was active.
   virtual void on_alarm() {}
@@ -47,7 +48,8 @@ class Scope {
   friend class Executor;
   Status failed_;
   Operation* running_ = nullptr;
-  bool starting_ = false;   // start_next() is on the stack
+  const Operation* spared_ = nullptr;  // goes on though the scope has failed
+  bool starting_ = false;              // start_next() is on the stack
   bool reporting_ = false;  // an ordered one has failed; no other begins before on_failure() has decided
   List<Operation, QueueTag> queue_;
 };

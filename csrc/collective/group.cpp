@@ -43,19 +43,27 @@ const Call& Group::begin(Call call) {
       const std::string who = "rank " + std::to_string(rank);
       throw Failure(Status(Code::kClosed, who + " has left the group").at_peer(rank));
     }
-    const Fingerprint* arrived = local_ ? nullptr : channel_.waiting_from(rank);
-    const Fingerprint& theirs = arrived ? *arrived : called_[rank];
-    if (disagrees(theirs)) throw Failure(mismatch(rank, theirs, ours(theirs)));
+    compare(rank);
   }
   alarm_ = executor_.clock().now() + kPatience;
   return current_;
 }
 
+// The call that has just begun, with what that rank has said of its own.
+void Group::compare(int rank) {
+  Fingerprint& called = called_[size_t(rank)];
+  const Fingerprint* arrived = local_ ? nullptr : channel_.waiting_from(rank);
+  for (const Fingerprint& theirs : {arrived ? *arrived : kNoFingerprint, called}) {
+    if (disagrees(theirs)) throw Failure(mismatch(rank, theirs, ours(theirs)));
+  }
+  if (called != kNoFingerprint && Call::from(called).sequence == uint32_t(begun_)) called = kNoFingerprint;
+}
+
 // Is it about a collective that has begun here, and not the same one?
 bool Group::disagrees(const Fingerprint& theirs) const {
+  if (theirs == kNoFingerprint) return false;
   const Fingerprint& mine = ours(theirs);
-  const bool both = theirs != kNoFingerprint && mine != kNoFingerprint;
-  return both && Call::from(theirs).sequence == Call::from(mine).sequence && theirs != mine;
+  return mine != kNoFingerprint && Call::from(theirs).sequence == Call::from(mine).sequence && theirs != mine;
 }
 
 void Group::unasked(int rank, const Fingerprint& theirs) {
@@ -71,8 +79,9 @@ void Group::unasked(int rank, const Fingerprint& theirs) {
 
 // Also of a collective that has been finished here: nothing of it may ever reach the one who waits.
 void Group::called(int rank, const Fingerprint& theirs) {
-  called_[size_t(rank)] = theirs;
-  if (disagrees(theirs)) part(theirs, mismatch(rank, theirs, ours(theirs)));
+  if (disagrees(theirs)) return part(theirs, mismatch(rank, theirs, ours(theirs)));
+  const bool ahead = int32_t(uint32_t(Call::from(theirs).sequence) - uint32_t(begun_)) > 0;
+  if (ahead) called_[size_t(rank)] = theirs;
 }
 
 // It may lie behind us. Nobody who is still in it can end it.
@@ -84,11 +93,11 @@ void Group::part(const Fingerprint& theirs, const Status& why) {
 void Group::fail(const Status& why) { fail(why, finished_ + 1); }
 
 void Group::fail(const Status& why, uint64_t since) {
-  const bool first = failed().ok();
-  if (!first && !spared_) return;
-  spared_ = false;
+  const bool spared = std::exchange(spared_, false);
+  if (!failed().ok() && !spared) return;
   executor_.fail(*this, why);
-  if (first && !left_) channel_.tell_failure(why, since);
+  if (!left_)
+    channel_.tell_failure(why, since);  // also that what was spared has failed: others may wait for it
 }
 
 void Group::leave() {

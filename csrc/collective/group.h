@@ -97,6 +97,7 @@ class Group final : public Scope, public ChannelListener {
   const Fingerprint& ours(const Fingerprint& theirs) const {
     return recent_[Call::from(theirs).sequence % kRecent];
   }
+  void compare(int rank);
   bool disagrees(const Fingerprint& theirs) const;
   void fail(const Status& why,
             uint64_t since);  // in its `since`-th collective: others may still end earlier ones
@@ -113,7 +114,7 @@ class Group final : public Scope, public ChannelListener {
   uint32_t history_ = 0;
   uint64_t previous_ = 0;
   uint64_t begun_ = 0, finished_ = 0;
-  std::vector<Fingerprint> called_;   // by rank: the collective that took it long, once it has said so
+  std::vector<Fingerprint> called_;   // by rank: a collective that takes it long and has not begun here
   std::vector<uint64_t> left_after_;  // by rank; operations it finished before it left
   bool left_ = false;
   bool spared_ = false;  // failed, but the collective that runs may end

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <system_error>
 
 #include "base/random.h"
 #include "collective/local/local_group.h"
@@ -13,6 +14,22 @@ namespace {
 std::string get(const std::map<std::string, std::string>& map, const std::string& key) {
   const auto found = map.find(key);
   return found == map.end() ? std::string() : found->second;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
+  return text;
+}
+
+Status no_way(int low, int high, const Outlook& there, const Outlook& back) {
+  const std::string one = "rank " + std::to_string(low), other = "rank " + std::to_string(high);
+  std::string text = "no engine connects " + one + " and " + other + " (" + there.obstacles() + " | " +
+                     back.obstacles() + ")";
+  if (there.wanted() != back.wanted())
+    text +=
+        "; " + one + " allows " + joined(there.wanted()) + ", " + other + " allows " + joined(back.wanted());
+  return {Code::kUnavailable, text};
 }
 
 }  // namespace
@@ -130,9 +147,7 @@ Status GroupBuilder::choose(const std::vector<Blob>& offers) {
       const Blob &below = offers[size_t(low)], &above = offers[size_t(high)];
       const std::string name = common_engine(Outlook::reaching(below, high), Outlook::reaching(above, low));
       if (name.empty()) {
-        return {Code::kUnavailable, "no engine connects rank " + std::to_string(low) + " and rank " +
-                                        std::to_string(high) + " (" + Outlook::read(below, high).obstacles() +
-                                        " | " + Outlook::read(above, low).obstacles() + ")"};
+        return no_way(low, high, Outlook::read(below, high), Outlook::read(above, low));
       }
       used.insert(name);
     }
@@ -170,8 +185,13 @@ Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
   if (!ours.empty() && ours == get(offers[size_t(rank)], "have." + here + "." + name))
     endpoint = connections_[{rank, name}].endpoint;
   if (!endpoint) {
-    auto fresh = runtime_.engine(name)->connect(
-        peer, context_, get(offers[size_t(rank)], "offer." + here + "." + name), messenger_);
+    std::unique_ptr<Endpoint> fresh;
+    try {
+      fresh = runtime_.engine(name)->connect(
+          peer, context_, get(offers[size_t(rank)], "offer." + here + "." + name), messenger_);
+    } catch (const std::system_error& error) {
+      return Status(Code::kUnavailable, "connecting to rank " + there + ": " + error.what()).via(name);
+    }
     if (!fresh) return {Code::kUnavailable, "engine " + name + " can't connect to rank " + there};
     Messenger* messenger = &messenger_;
     endpoint = std::shared_ptr<Endpoint>(fresh.release(), [messenger](Endpoint* gone) {

@@ -17,7 +17,7 @@ class StreamWriter {
  public:
   explicit StreamWriter(BytePipe& pipe) : pipe_(pipe) {}
 
-  // What answers the peer is owed: more than any run of ours ever leaves untaken.
+  // More waits than messages may: answers to a peer that asks and does not take them.
   bool overrun() const {
     return out_.size() - out_begin_ > stream::kMaxAnswers || served_.size() > stream::kMaxServed;
   }

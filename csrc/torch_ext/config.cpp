@@ -1,11 +1,13 @@
 #include "torch_ext/config.h"
 
+#include <net/if.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 #include <string_view>
 
@@ -35,6 +37,15 @@ void check_engines(std::string_view name, const std::vector<std::string>& engine
   if (engines.empty()) refuse(name, "", "a comma-separated list out of " + joined(known));
 }
 
+void check_interface(std::string_view name, const std::string& interface) {
+  if (interface.empty() || if_nametoindex(interface.c_str())) return;
+  const std::unique_ptr<struct if_nameindex, void (*)(struct if_nameindex*)> all(if_nameindex(),
+                                                                                 if_freenameindex);
+  std::vector<std::string_view> known;
+  for (const auto* one = all.get(); one && one->if_name; ++one) known.emplace_back(one->if_name);
+  refuse(name, interface, "a network interface of this host: " + joined(known, ", "));
+}
+
 std::string_view trimmed(std::string_view text) {
   const auto first = std::min(text.find_first_not_of(' '), text.size());
   return text.substr(first, text.find_last_not_of(' ') + 1 - first);
@@ -52,9 +63,12 @@ std::vector<std::string> list(std::string_view text) {
 
 struct Range {
   int64_t least, most;
+  const char* or_else = "";
   void check(std::string_view name, std::string_view text, int64_t value) const {
     if (value >= least && value <= most) return;
-    refuse(name, text, "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    refuse(name, text,
+           or_else + std::string("a whole number from ") + std::to_string(least) + " to " +
+               std::to_string(most));
   }
   int64_t parse(std::string_view name, std::string_view text) const {
     int64_t value = 0;
@@ -64,7 +78,8 @@ struct Range {
     return value;
   }
 };
-constexpr Range kMicroseconds{0, 1'000'000}, kConnect{1, 3'600'000}, kThreads{0, 1};
+constexpr Range kMicroseconds{0, 1'000'000}, kSpin{0, 1'000'000, "auto, or "}, kConnect{1, 3'600'000},
+    kThreads{0, 1};
 
 // The table. A row parses its own variable; what it does not set stays at the default.
 struct Row {
@@ -80,7 +95,7 @@ constexpr std::array kRows{
         [](Settings& s, std::string_view n, std::string_view v) { check_engines(n, s.engines = list(v)); }},
     Row{"interface", "DLSLIME_INTERFACE", "",
         "network interface to be reached by; empty: the one towards the store's host",
-        [](Settings& s, std::string_view, std::string_view v) { s.interface = v; }},
+        [](Settings& s, std::string_view n, std::string_view v) { check_interface(n, s.interface = v); }},
     Row{"host_id", "DLSLIME_HOST_ID", "", "separates hosts: ranks with different ids do not share memory",
         [](Settings& s, std::string_view, std::string_view v) { s.host_id = v; }},
     Row{"spin_us", "DLSLIME_SPIN_US", "auto",
@@ -89,7 +104,7 @@ constexpr std::array kRows{
           if (v == "auto")
             s.spin_us.reset();
           else
-            s.spin_us = kMicroseconds.parse(n, v);
+            s.spin_us = kSpin.parse(n, v);
         }},
     Row{"yield_us", "DLSLIME_YIELD_US", "200", "microseconds to wait yielding the CPU, before sleeping",
         [](Settings& s, std::string_view n, std::string_view v) { s.yield_us = kMicroseconds.parse(n, v); }},
@@ -136,6 +151,7 @@ Settings Settings::from_environment() {
 
 void Settings::check() const {
   check_engines("engines", engines);
+  check_interface("interface", interface);
   if (spin_us) kMicroseconds.check("spin_us", std::to_string(*spin_us), *spin_us);
   kMicroseconds.check("yield_us", std::to_string(yield_us), yield_us);
   kConnect.check("connect_timeout", std::to_string(connect_timeout.count()) + " ms", connect_timeout.count());

@@ -127,7 +127,7 @@ void Checker::refuse_dense(const at::Tensor& tensor) const {
   TORCH_CHECK_VALUE(tensor.device().is_cpu(), "dlslime: ", call_, " got a tensor on ", tensor.device(),
                     "; devices served: cpu");
   TORCH_CHECK_VALUE(false, "dlslime: ", call_, " needs contiguous tensors, got one of sizes ", tensor.sizes(),
-                    " with strides ", tensor.strides());
+                    " with strides ", tensor.strides(), ": use contiguous()");
 }
 
 void Checker::one(size_t tensors, const char* what) const {

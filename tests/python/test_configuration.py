@@ -45,6 +45,7 @@ def options_with(**variables: str) -> tuple[str, str]:
         ("DLSLIME_YIELD_US", "-1"),
         ("DLSLIME_CONNECT_TIMEOUT", "0"),
         ("DLSLIME_THREADS", "2"),
+        ("DLSLIME_INTERFACE", "nope"),
         ("DLSLIME_LOG", "verbose"),
         ("DLSLIME_LOG", "WARN"),
     ],

@@ -13,7 +13,9 @@ import torch
 import torch.distributed as dist
 from harness import BACKEND, ENGINES, ON_GLOO, PoolRegistry, ranks
 from harness.backend import engine_env
-from harness.c10d import c10d, cpu_backend, world_group, world_store
+from harness.c10d import c10d, world_group, world_store
+
+import dlslime_torch
 
 TIMEOUT = timedelta(seconds=30)
 OURS_ONLY = pytest.mark.skipif(ON_GLOO, reason="gloo has no such thing")
@@ -159,9 +161,11 @@ def told_by_global_ranks(rank: int, world: int) -> list[str]:
     return said
 
 
-def reports_its_engine(rank: int, world: int) -> str:
+def reports_its_engine(rank: int, world: int) -> list[str]:
     dist.all_reduce(torch.ones(1))
-    return str(cpu_backend().report()["engine"])
+    c10d.set_debug_level(c10d.DebugLevel.DETAIL)  # torch wraps the backends of groups made from now on
+    wrapped = dist.new_group()
+    return [report["engine"] for report in (dlslime_torch.report(), dlslime_torch.report(wrapped))]
 
 
 @pytest.mark.parametrize(("world", "howmany"), [(2, 300), (4, 100)])
@@ -223,4 +227,4 @@ def test_errors_of_a_subgroup_name_global_ranks(engine: str) -> None:
 def test_reports_the_engine_in_use(engine: str) -> None:
     with ranks(2, env=engine_env(engine)) as pool:
         for said in pool.run(reports_its_engine):
-            assert engine in said
+            assert said == [engine, engine]

@@ -53,13 +53,16 @@ bool LocalGroup::Reached::ready() {
 
 std::string LocalGroup::Reached::waiting_for() const {
   std::string text;
+  int missing = 0;
   for (int who = 0; who < local_.size(); ++who) {
     const bool waited_for = only_ < 0 ? who != local_.rank() : who == only_;
     if (waited_for && local_.pages_.read(who, line_) < value_)
-      text += (text.empty() ? "rank " : ", rank ") + std::to_string(who);
+      text += (missing++ ? ", rank " : "rank ") + std::to_string(who);
   }
-  if (text.empty()) return text;
-  return text + (line_ < kCallSlots ? " has not arrived" : " is late");
+  if (!missing) return text;
+  const bool one = missing == 1;
+  if (line_ >= kCallSlots) return text + (one ? " is late" : " are late");
+  return text + (one ? " has not arrived" : " have not arrived");
 }
 
 }  // namespace dlslime

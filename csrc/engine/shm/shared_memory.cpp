@@ -107,8 +107,8 @@ Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, Shar
   struct stat info {};
   if (fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || uint64_t(info.st_size) != offer.mapped)
     return stranger();
-  if (!(fcntl(fd.get(), F_GET_SEALS) & F_SEAL_SHRINK))
-    return stranger();  // it could be cut off under our feet
+  const int seals = fcntl(fd.get(), F_GET_SEALS);
+  if (seals < 0 || !(seals & F_SEAL_SHRINK)) return stranger();  // it could be cut off under our feet
   SharedMemory memory;
   if (Status status = memory.map(fd.get(), offer.mapped); !status.ok()) return status;
   if (memory.nonce() != offer.nonce) return stranger();

@@ -63,7 +63,8 @@ Status ShmEngine::offer(const PeerInfo& peer, uint64_t link, std::string* out) {
 }
 
 void ShmEngine::withdraw(const PeerInfo& peer, uint64_t link) {
-  offered_.erase({peer.id, link});
+  if (auto offered = offered_.extract({peer.id, link}))  // the peer may have opened it already
+    reinterpret_cast<shm::Ring*>(offered.mapped().contents())->closed.store(1);
   met_.erase(peer.id);
   if (const auto found = peers_.find(peer.id); found != peers_.end() && found->second.expired())
     peers_.erase(found);

@@ -3,12 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "collective/group_operation.h"
+
 namespace dlslime {
 namespace {
 
 class Mute final : public Endpoint {
  public:
-  bool post(std::span<const std::byte>, std::span<const std::byte>) override { return true; }
+  bool post(std::span<const std::byte> head, std::span<const std::byte>) override {
+    std::memcpy(&said.emplace_back(), head.data(), sizeof(MessageHead));
+    return true;
+  }
   void put(Segment&) override {}
   void get(Segment&) override {}
   void cancel(Segment&) override {}
@@ -16,6 +23,7 @@ class Mute final : public Endpoint {
   bool flushed() const override { return true; }
   const Status& state() const override { return state_; }
   std::string_view engine() const override { return "mute"; }
+  std::vector<MessageHead> said;
 
  private:
   const Status state_;
@@ -27,10 +35,10 @@ struct GroupTest : testing::Test {
     call.kind = kind;
     return group.begin(call);
   }
-  static Group::Parts parts() {
+  Group::Parts parts() {
     Group::Parts parts;
-    parts.size = 2;
-    parts.peers = {nullptr, std::make_shared<Mute>()};
+    parts.size = 3;
+    parts.peers = {nullptr, one, two};
     return parts;
   }
 
@@ -38,6 +46,7 @@ struct GroupTest : testing::Test {
   Executor executor{clock, nullptr, Ladder{}};
   RegionTable regions;
   Messenger messenger{executor, regions};
+  std::shared_ptr<Mute> one = std::make_shared<Mute>(), two = std::make_shared<Mute>();
   Group group{executor, messenger, parts()};
 };
 
@@ -63,6 +72,25 @@ TEST_F(GroupTest, AMessageOfAFinishedCollectiveIsAMismatchDuringTheNext) {
   begin(CollectiveKind::kBarrier);
   group.unasked(1, finished.fingerprint());
   EXPECT_EQ(group.failed().code(), Code::kMismatch);
+}
+
+// Others let it go on as we did, and may wait for us.
+TEST_F(GroupTest, WhatWasSparedAndFailsIsTold) {
+  const auto body = [this](Group&) -> Task<> {
+    begin(CollectiveKind::kBarrier);
+    co_await until([] { return false; });
+  };
+  GroupOperation barrier(group, Operation::Order::kOrdered, std::chrono::seconds(100), body, "barrier");
+  executor.submit(barrier);
+  group.peer_failed(1, Status(Code::kMismatch, "in a later one"), 2);
+  executor.poll_once();
+  ASSERT_FALSE(barrier.done());
+  ASSERT_EQ(two->said.back().index, 2u);
+  executor.cancel(barrier, Status(Code::kAborted, "by a signal"));
+  executor.poll_once();
+  EXPECT_TRUE(barrier.done());
+  EXPECT_EQ(two->said.back().kind, MessageKind::kFail);
+  EXPECT_EQ(two->said.back().index, 1u) << "the collective that can't end now";
 }
 
 TEST_F(GroupTest, WhoLeavesIsTheReasonOnlyWhereNothingFailedBefore) {

@@ -50,6 +50,20 @@ TEST(SharedMemory, WhatCouldShrinkUnderOurFeetIsRefused) {
   EXPECT_FALSE(open_here(forged(made, open.get())).ok());
 }
 
+// A file system's file knows no seals, whatever it is called.
+TEST(SharedMemory, AFileIsRefused) {
+  SharedMemory made;
+  ASSERT_TRUE(SharedMemory::create("test", kBytes, &made).ok());
+  const char* path = "/memfd:dlslime-test";  // as /proc shows what memfd_create makes
+  const UniqueFd file(::open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) GTEST_SKIP() << "only root may make a file in /";
+  ASSERT_EQ(ftruncate(file.get(), SharedMemory::kHead + kBytes), 0);
+  ASSERT_EQ(pwrite(file.get(), made.nonce().data(), made.nonce().size(), 0), ssize_t(made.nonce().size()));
+  const Status opened = open_here(forged(made, file.get()));
+  unlink(path);
+  EXPECT_FALSE(opened.ok());
+}
+
 TEST(SharedMemory, WhatIsNotOursIsRefused) {
   SharedMemory made, other;
   ASSERT_TRUE(SharedMemory::create("test", kBytes, &made).ok());
