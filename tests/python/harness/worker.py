@@ -56,9 +56,14 @@ def join_group(spec: RankSpec) -> None:
     if spec.backend is None:
         return
     store = c10d.TCPStore("127.0.0.1", spec.store_port, is_master=False)
+    prefixed = c10d.PrefixStore(spec.store_prefix, store)
+    # Connecting takes torch seconds where a name server does not answer: that is not the group's time.
+    if prefixed.add("connected", 1) == spec.world:
+        prefixed.set("all connected", "")
+    prefixed.wait(["all connected"], timedelta(seconds=60))
     dist.init_process_group(
         spec.backend,
-        store=c10d.PrefixStore(spec.store_prefix, store),
+        store=prefixed,
         rank=spec.rank,
         world_size=spec.world,
         timeout=timedelta(seconds=spec.timeout),
