@@ -1,6 +1,6 @@
-// The leaf waits of a coroutine: until(predicate), Event, bulk(work).
+// The leaf waits of a coroutine: until(predicate), Event, bulk(work), bulk_if(large, work).
 //
-// Threads:    under the executor's token, except the work of bulk(), which runs with the token released.
+// Threads:    under the executor's token, except bulk work, which runs with the token released.
 // Errors:     a deadline, abort or peer death reaches the suspended coroutine here, as a thrown Failure.
 // g++ 12:     a lambda written inside the `co_await` expression must have trivially destructible captures.
 #pragma once
@@ -108,14 +108,18 @@ class Event {
   Waiter* waiter_ = nullptr;
 };
 
-// Work above ~32 KiB: runs with the token released, so that other operations and deadlines still move.
+// Work above ~32 KiB: runs with the token released, so that other operations and deadlines still move. Small work of bulk_if()
+// is done on the spot.
 template <class Work>
 class Bulk final : public Awaiter<Bulk<Work>> {
   static_assert(std::is_trivially_destructible_v<Work>, "capture by reference or trivial values only");
 
  public:
-  explicit Bulk(Work work) : work_(work) { this->kind_ = Wait::Kind::kBulk; }
-  bool await_ready() { return false; }
+  Bulk(bool large, Work work) : large_(large), work_(work) { this->kind_ = Wait::Kind::kBulk; }
+  bool await_ready() {
+    if (!large_) run();
+    return finished_;
+  }
 
  protected:
   bool ready() override { return finished_; }
@@ -125,12 +129,17 @@ class Bulk final : public Awaiter<Bulk<Work>> {
   }
 
  private:
+  const bool large_;
   Work work_;
   bool finished_ = false;
 };
 template <class Work>
 Bulk<Work> bulk(Work work) {
-  return Bulk<Work>(work);
+  return {true, work};
+}
+template <class Work>
+Bulk<Work> bulk_if(bool large, Work work) {
+  return {large, work};
 }
 
 }  // namespace dlslime

@@ -31,8 +31,8 @@ struct Call {
   int root = -1;          // -1: rootless
   uint64_t bytes = 0;     // what all ranks must agree on; 0 where sizes may differ
   uint64_t sequence = 0;  // the how-manieth collective of the group, from 1; its low 32 bits travel
-  uint32_t parts =
-      0;  // a digest of the sizes of the parts, where they are not alike: all ranks must mean the same
+  // A digest of the sizes of the parts, where they are not alike: all ranks must mean the same.
+  uint32_t parts = 0;
   uint32_t history = 0;   // a digest of all collectives before it: ranks that parted unnoticed notice now
   uint64_t previous = 0;  // what() of the one before it, to say where they parted
 

@@ -54,7 +54,7 @@ Call in_parts(Call call, std::span<const Span> parts) {
 
 Task<> reduce_alone(ReduceSpec spec, Bytes out, ConstBytes in) {
   if (in.empty()) co_return;
-  co_await bulk([&spec, out, in] {
+  co_await bulk_if(in.size() > kLargeFold, [&spec, out, in] {
     const void* source = in.data();
     dlslime::reduce(Reduction{spec.kind, spec.dtype, 1, std::span(&spec.factor, 1)}, out.data(),
                     std::span(&source, 1), in.size() / size_of(spec.dtype));

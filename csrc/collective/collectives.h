@@ -27,15 +27,15 @@ struct ReduceSpec {
 Task<> barrier(Group& group);
 Task<> broadcast(Group& group, DType dtype, Bytes data, int root);
 Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data);
-Task<> reduce(Group& group, ReduceSpec spec, Bytes data,
-              int root);  // elsewhere than at the root `data` is left as it was
+// Elsewhere than at the root `data` is left as it was.
+Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root);
 Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out);  // sizes may differ
-Task<> gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out,
-              int root);  // out: at the root only
-Task<> scatter(Group& group, DType dtype, std::span<const ConstBytes> in, Bytes out,
-               int root);  // in: at the root only
-Task<> reduce_scatter(Group& group, ReduceSpec spec, std::span<const ConstBytes> in,
-                      Bytes out);  // sizes may differ
+// `out` is read at the root only.
+Task<> gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out, int root);
+// `in` is read at the root only.
+Task<> scatter(Group& group, DType dtype, std::span<const ConstBytes> in, Bytes out, int root);
+// The parts may differ in size.
+Task<> reduce_scatter(Group& group, ReduceSpec spec, std::span<const ConstBytes> in, Bytes out);
 Task<> all_to_all(Group& group, DType dtype, std::span<const ConstBytes> in, std::span<const Bytes> out);
 
 }  // namespace dlslime

@@ -8,8 +8,8 @@
 namespace dlslime {
 namespace {
 
-constexpr Nanos kPatience =
-    std::chrono::seconds(1);  // with a collective, before ranks compare what they called
+// With a collective, before ranks compare what they called.
+constexpr Nanos kPatience = std::chrono::seconds(1);
 
 std::vector<Endpoint*> endpoints(const std::vector<std::shared_ptr<Endpoint>>& peers) {
   std::vector<Endpoint*> all;
@@ -96,8 +96,8 @@ void Group::fail(const Status& why, uint64_t since) {
   const bool spared = std::exchange(spared_, false);
   if (!failed().ok() && !spared) return;
   executor_.fail(*this, why);
-  if (!left_)
-    channel_.tell_failure(why, since);  // also that what was spared has failed: others may wait for it
+  // Also that what was spared has failed: others may wait for it.
+  if (!left_) channel_.tell_failure(why, since);
 }
 
 void Group::leave() {

@@ -9,31 +9,6 @@
 #include "collective/local/local_group.h"
 
 namespace dlslime {
-namespace {
-
-std::string get(const std::map<std::string, std::string>& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? std::string() : found->second;
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
-  return text;
-}
-
-Status no_way(int low, int high, const Outlook& there, const Outlook& back) {
-  const std::string one = "rank " + std::to_string(low), other = "rank " + std::to_string(high);
-  std::string text = "no engine connects " + one + " and " + other + " (" + there.obstacles() + " | " +
-                     back.obstacles() + ")";
-  if (there.wanted() != back.wanted())
-    text +=
-        "; " + one + " allows " + joined(there.wanted()) + ", " + other + " allows " + joined(back.wanted());
-  return {Code::kUnavailable, text};
-}
-
-}  // namespace
-
 GroupBuilder::GroupBuilder(Runtime& runtime, Messenger& messenger, Spec spec)
     : runtime_(runtime), messenger_(messenger), spec_(std::move(spec)), nonce_(random_value<uint64_t>()) {}
 

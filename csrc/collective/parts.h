@@ -17,6 +17,9 @@ inline void copy(Bytes to, ConstBytes from) {
   if (!from.empty() && to.data() != from.data()) std::memcpy(to.data(), from.data(), from.size());
 }
 
+// Copies of more bytes, and folds that read more, give the token away meanwhile (bulk_if).
+inline constexpr size_t kLargeCopy = 32 << 10, kLargeFold = 128 << 10;
+
 // How many steps of `piece` bytes a vector takes, and what step i moves.
 inline size_t steps_for(size_t total, size_t piece) { return (total + piece - 1) / piece; }
 template <class Span>

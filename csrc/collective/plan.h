@@ -11,8 +11,8 @@ namespace dlslime {
 struct Plan {
   size_t one_shot = 32 << 10;     // shared pages: up to here everybody reads everybody's input
   size_t wire_direct = 16 << 10;  // messages: up to here everybody sends everybody its whole input
-  size_t wire_tree =
-      64 << 10;  // messages: broadcasts up to here go down a binomial tree, larger ones are spread
+  // Messages: broadcasts up to here go down a binomial tree, larger ones are spread.
+  size_t wire_tree = 64 << 10;
   size_t wire_chunk = 1 << 20;  // messages: larger vectors move in pieces of this size, so that work overlaps
 };
 

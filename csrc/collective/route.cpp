@@ -21,11 +21,6 @@ std::string joined(const std::vector<std::string>& items) {
   return text;
 }
 
-std::string get(const Blob& blob, const std::string& key) {
-  const auto found = blob.find(key);
-  return found == blob.end() ? std::string() : found->second;
-}
-
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
 }
@@ -126,6 +121,17 @@ Route route_between(const Outlook& here, const Outlook& there, bool here_is_low)
     route.why = both_reasons(*mine, *theirs);
   }
   return route;
+}
+
+Status no_way(int low, int high, const Outlook& low_says, const Outlook& high_says) {
+  const std::string one = "rank " + std::to_string(low), other = "rank " + std::to_string(high);
+  std::string text = "no engine connects " + one + " and " + other + " (" + low_says.obstacles() + " | " +
+                     high_says.obstacles() + ")";
+  if (low_says.wanted() != high_says.wanted()) {
+    text += "; " + one + " allows " + joined(low_says.wanted()) + ", " + other + " allows " +
+            joined(high_says.wanted());
+  }
+  return {Code::kUnavailable, text};
 }
 
 // ---- what people hear ----

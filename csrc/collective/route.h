@@ -3,7 +3,6 @@
 // Threads:    values and pure functions.
 // Invariants: both ranks of a pair, from what both have said, find the same engine and the same preferred one.
 #pragma once
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,13 +12,11 @@
 
 namespace dlslime {
 
-using Blob = std::map<std::string, std::string>;  // what ranks tell each other while a group is made
-
 // What one rank says of its ways to another.
 class Outlook {
  public:
-  void say(const std::string& engine,
-           Status can);  // in order of preference; a second word replaces the first
+  // In order of preference; a second word replaces the first.
+  void say(const std::string& engine, Status can);
   const Status* on(std::string_view engine) const;  // null: not allowed on that rank
   const std::vector<std::string>& wanted() const { return wanted_; }
   std::vector<std::string> reaching() const;
@@ -39,14 +36,16 @@ struct Route {
   std::string
       preferred;    // passed over, though both allow it and it was meant for such a pair; empty: none was
   std::string why;  // that was
-  std::string
-      hampered;  // what keeps the engine in use from its best way, and what that costs; empty: nothing
+  std::string hampered;  // what keeps the engine in use from its best way, at what cost; empty: nothing
 };
 
 // The first engine of the lower rank's preference by which both reach each other; empty: none.
 std::string common_engine(const std::vector<std::string>& low, const std::vector<std::string>& high);
 // The route of one rank, which says `here`, to another, which says `there`; the lower rank's preference counts.
 Route route_between(const Outlook& here, const Outlook& there, bool here_is_low);
+
+// The end of a group in which no engine connects two ranks, from what each said of the other.
+Status no_way(int low, int high, const Outlook& low_says, const Outlook& high_says);
 
 // What people should hear: once per process for each key.
 struct Notice {

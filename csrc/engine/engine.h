@@ -11,7 +11,8 @@
 //             withdraw(peer, link). `link`: a number on which both sides agree, another one for every connection between them:
 //             two may be in the making at once.
 // Invariants: messages of one endpoint arrive whole, once, in order. A segment's completion means: put - the bytes have landed
-//             in the peer's memory (or, asked for `buffered`, its own memory is free again); get - they are here. completed() is never called from inside put(), get() or post().
+//             in the peer's memory (or, asked for `buffered`, its own memory is free again); get - they are here. completed()
+//             is never called from inside put(), get() or post().
 //             After cancel() returns, the engine touches the segment and its local memory no more.
 #pragma once
 #include <cstddef>
@@ -42,8 +43,8 @@ class Segment : public Hook<Segment> {
   RemoteRegion remote;
   uint64_t offset = 0;  // in the remote region
   uint64_t notify = 0;  // put only: handed to the peer's landed() after the last byte; 0 = none
-  bool buffered =
-      false;  // put only: complete as soon as `local` may be written again; a later failure is the peer's to tell
+  // Put only: complete as soon as `local` may be written again; a later failure is the peer's to tell.
+  bool buffered = false;
 
  private:
   friend class StreamEndpoint;
@@ -93,8 +94,8 @@ class Engine : public Poller {
   virtual Status reach(const PeerInfo& peer) = 0;  // ok, or the reason why not
   // What that one peer needs in order to connect; or why this side can't, though it reaches the peer.
   virtual Status offer(const PeerInfo& peer, uint64_t link, std::string* out) = 0;
-  virtual void withdraw(const PeerInfo&, uint64_t) {
-  }  // the offer was not needed: forget what was made for it
+  // The offer was not needed: forget what was made for it.
+  virtual void withdraw(const PeerInfo&, uint64_t) {}
   virtual std::unique_ptr<Endpoint> connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                             EndpointHandler& handler) = 0;
   // Only with capabilities().shared_pages.

@@ -6,8 +6,7 @@
 namespace dlslime {
 namespace {
 
-using Wire = msgpack::type::tuple<std::string, int, std::string, std::string, int, std::string,
-                                  std::map<std::string, std::string>>;
+using Wire = msgpack::type::tuple<std::string, int, std::string, std::string, int, std::string, Blob>;
 constexpr char kName[] = "dlslime";
 
 template <class T>
@@ -68,11 +67,16 @@ Status PeerInfo::decode(std::string_view bytes, PeerInfo* out) {
   }
 }
 
-std::string pack(const std::map<std::string, std::string>& map) { return encode_as(map); }
+std::string pack(const Blob& blob) { return encode_as(blob); }
 
-Status unpack(std::string_view bytes, std::map<std::string, std::string>* out) {
+Status unpack(std::string_view bytes, Blob* out) {
   if (decode_as(bytes, out)) return {};
   return {Code::kInvalid, "an engine's offer can't be read (" + std::to_string(bytes.size()) + " bytes)"};
+}
+
+std::string get(const Blob& blob, const std::string& key) {
+  const auto found = blob.find(key);
+  return found == blob.end() ? std::string() : found->second;
 }
 
 }  // namespace dlslime

@@ -10,21 +10,23 @@
 
 namespace dlslime {
 
+using Blob = std::map<std::string, std::string>;  // what processes tell each other: named strings
+
+std::string pack(const Blob& blob);
+Status unpack(std::string_view bytes, Blob* out);
+std::string get(const Blob& blob, const std::string& key);  // empty: nothing is said of it
+
 struct PeerInfo {
   static constexpr int kVersion = 2;  // of this document and of everything spoken between processes
 
   std::string id;      // 32 hex digits, new for every Runtime: names an incarnation, not a machine
   std::string secret;  // 32 bytes; whoever can read the store may connect
   int pid = 0;
-  std::string host;                              // boot id, or the `host_id` option beside it
-  std::map<std::string, std::string> addresses;  // engine name -> that engine's own blob
+  std::string host;  // boot id, or the `host_id` option beside it
+  Blob addresses;    // engine name -> that engine's own, packed
 
   std::string encode() const;
   static Status decode(std::string_view bytes, PeerInfo* out);
 };
-
-// A map of strings as one blob, for what engines offer to each other.
-std::string pack(const std::map<std::string, std::string>& map);
-Status unpack(std::string_view bytes, std::map<std::string, std::string>* out);
 
 }  // namespace dlslime

@@ -4,7 +4,8 @@
 // Ownership:  owns the engines; refers to the executor and the region table, which outlive it; connections are shared by the
 //             groups that use them and go with the last one.
 // Errors:     none of its own.
-// Invariants: one connection per peer process and engine is handed on, the newest; two groups in the making at once may each have made one.
+// Invariants: one connection per peer process and engine is handed on, the newest; two groups in the making at
+//             once may each have made one.
 #pragma once
 #include <map>
 #include <memory>

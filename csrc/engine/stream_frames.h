@@ -44,8 +44,8 @@ inline constexpr size_t kFramePayload = 256 << 10;  // between two of these a me
 inline constexpr size_t kServedPayload = 64 << 10;  // a get is answered in copies of this size
 inline constexpr size_t kInBuffer = 160 << 10;
 inline constexpr size_t kMaxQueued = 256 << 10;  // messages waiting for the pipe; more are refused
-inline constexpr size_t kMaxAnswers = 16 << 20,
-                        kMaxServed = 256 << 10;   // bytes, gets: a peer that asks for more is cut off
+// Bytes, gets: a peer that asks for more is cut off.
+inline constexpr size_t kMaxAnswers = 16 << 20, kMaxServed = 256 << 10;
 inline constexpr size_t kReadBudget = 256 << 10;  // per poll: nobody holds the token much longer than 20 us
 static_assert(kInBuffer >= 2 * (kMaxMessage + sizeof(FrameHead)));
 

@@ -72,8 +72,8 @@ bool StreamWriter::next_served(const RegionTable& regions) {
   }
   const auto part = served.memory.subspan(
       served.moved, std::min(served.memory.size() - served.moved, stream::kServedPayload));
-  frame_.owned.assign(part.begin(),
-                      part.end());  // a copy: the region may be revoked while the frame is on its way
+  // A copy: the region may be revoked while the frame is on its way.
+  frame_.owned.assign(part.begin(), part.end());
   const bool last = served.moved + part.size() == served.memory.size();
   begin_frame(FrameHead{.type = FrameType::kGetData, .last = uint8_t(last), .length = uint32_t(part.size())},
               stream::DataHead{served.request, served.moved}, frame_.owned);

@@ -29,8 +29,8 @@ SendRequest::SendRequest(Channel& channel, int to, uint64_t tag, std::span<const
                          const Fingerprint& fingerprint)
     : Request(channel, to, tag, fingerprint) {
   local = {const_cast<std::byte*>(bytes.data()), bytes.size()};  // a Segment's memory is written by gets only
-  buffered =
-      true;  // as everybody's: done when the buffer is free, so that both directions of a ping-pong overlap
+  // As everybody's: done when the buffer is free, so that both directions of a ping-pong overlap.
+  buffered = true;
 }
 
 SendRequest::~SendRequest() {

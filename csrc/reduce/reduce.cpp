@@ -11,8 +11,8 @@ namespace {
 
 using namespace reduce_detail;
 
-constexpr size_t kScratchBytes =
-    4096;  // a block of accumulators; kMaxFold + 1 of them stay in the first-level cache
+// A block of accumulators; kMaxFold + 1 of them stay in the first-level cache.
+constexpr size_t kScratchBytes = 4096;
 constexpr size_t kDirectBytes = 16 * 1024;  // a block where no scratch is used
 
 template <class T>

@@ -32,15 +32,10 @@ Task<> all_reduce_one_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes 
   local.verify(call);
   co_await local.all(LocalGroup::kPosted, k);
   const Reduction reduction = local.reduction_of(spec, s);
-  const auto fold = [&] {
+  const bool large = data.size() * size_t(local.size()) > kLargeFold;
+  co_await bulk_if(large, [&local, &reduction, data, k] {
     local.fold(reduction, data.data(), data.size(), [&](int p) { return local.in_slot(p, k); });
-  };
-  const bool give_way = data.size() * size_t(local.size()) > LocalGroup::kBulkFold;
-  if (give_way) {
-    co_await bulk([&fold] { fold(); });
-  } else {
-    fold();
-  }
+  });
   local.publish(LocalGroup::kConsumed, k);
   local.done(s);
 }

@@ -34,9 +34,7 @@ class LocalGroup {
   static constexpr size_t kSlots = 4;
   static constexpr size_t kSlotBytes = 128 << 10;
   static constexpr size_t kInline = 64;
-  static constexpr int kMaxRanks = 256;      // more would make the pieces of a slot too small to be worth it
-  static constexpr size_t kBulk = 32 << 10;  // larger copies run with the token released
-  static constexpr size_t kBulkFold = 128 << 10;  // folds that read more than this, too
+  static constexpr int kMaxRanks = 256;  // more would make the pieces of a slot too small to be worth it
   enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kLines };
   // Per rank: the sizes it sends to each (4 generations), then in-slots, then out-slots.
   static size_t data_bytes(int size) { return table_bytes(size) * kCallSlots + 2 * kSlots * kSlotBytes; }
@@ -68,8 +66,8 @@ class LocalGroup {
     return *reinterpret_cast<const Posted*>(pages_.payload(who, s % kCallSlots).data());
   }
   std::vector<int> ahead(uint64_t s) const;  // who has posted operation s
-  std::span<uint64_t> table(int who,
-                            uint64_t s) const;  // sizes that `who` sends in operation s, by destination
+  // Sizes that `who` sends in operation s, by destination.
+  std::span<uint64_t> table(int who, uint64_t s) const;
   void done(uint64_t s) { pages_.publish(kDone, s); }
 
   // ---- steps ----

@@ -22,16 +22,11 @@ Task<> reduce_at_root(LocalGroup& local, Call call, ReduceSpec spec, Bytes data)
     local.verify(call);
     co_await local.all(LocalGroup::kPosted, k);
     const Reduction reduction = local.reduction_of(spec, s);
-    const auto fold = [&] {
+    const bool large = data.size() * size_t(local.size()) > kLargeFold;
+    co_await bulk_if(large, [&local, &call, &reduction, data, k] {
       local.fold(reduction, data.data(), data.size(),
                  [&](int p) { return p == call.root ? data.data() : local.in_slot(p, k); });
-    };
-    const bool give_way = data.size() * size_t(local.size()) > LocalGroup::kBulkFold;
-    if (give_way) {
-      co_await bulk([&fold] { fold(); });
-    } else {
-      fold();
-    }
+    });
   }
   local.publish(LocalGroup::kConsumed, k);
   local.done(s);

@@ -16,28 +16,18 @@ inline constexpr int kEverybody = -1;
 template <class Write, class Read>
 Task<> in_steps(LocalGroup& local, size_t steps, size_t bytes, bool writes, int reads, Write write,
                 Read read) {
-  const bool give_way = bytes > LocalGroup::kBulk;
+  const bool large = bytes > kLargeCopy;
   for (size_t i = 0; i < steps; ++i) {
     const uint64_t k = local.next_in();
     if (writes) {
       co_await local.in_free(k);
       std::byte* slot = local.in_slot(local.rank(), k);
-      if (give_way) {
-        co_await bulk([&write, i, slot] { write(i, slot); });
-      } else {
-        write(i, slot);
-      }
+      co_await bulk_if(large, [&write, i, slot] { write(i, slot); });
       local.publish(LocalGroup::kPosted, k);
     }
     if (reads == kEverybody) co_await local.all(LocalGroup::kPosted, k);
     if (reads >= 0) co_await local.one(reads, LocalGroup::kPosted, k);
-    if (reads != kNobody) {
-      if (give_way) {
-        co_await bulk([&read, i, k] { read(i, k); });
-      } else {
-        read(i, k);
-      }
-    }
+    if (reads != kNobody) co_await bulk_if(large, [&read, i, k] { read(i, k); });
     local.publish(LocalGroup::kConsumed, k);
   }
 }

@@ -5,19 +5,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include "engine/shm/proc.h"
 
 namespace dlslime::shm {
 namespace {
-
-Status failed(const std::string& what) { return {Code::kUnavailable, what + ": " + std::strerror(errno)}; }
-
-std::string link_target(const char* path) {
-  char target[64];
-  const ssize_t n = readlink(path, target, sizeof target);
-  return n < 0 ? std::string() : std::string(target, size_t(n));
-}
 
 // Process numbers mean something within one of these only.
 std::string pid_namespace() { return link_target("/proc/self/ns/pid"); }
@@ -64,7 +55,7 @@ Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr
   if (peer.host != self.host) return {Code::kElsewhere, "another host"};
   const auto address = peer.addresses.find("shm");
   if (address == peer.addresses.end()) return {Code::kUnavailable, "the peer does not offer shared memory"};
-  std::map<std::string, std::string> parts;
+  Blob parts;
   if (Status status = unpack(address->second, &parts); !status.ok()) return status;
   if (parts["pid_namespace"] != pid_namespace())
     return {Code::kUnavailable, "the peer runs in another PID namespace"};
@@ -77,10 +68,8 @@ Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr
     return status;
   }
   // For reading too: who holds the only other reader may die, and then a write would end this process by SIGPIPE.
-  const std::string bell =
-      "/proc/" + std::to_string(peer.pid) + "/fd/" + std::to_string(std::atoi(parts["bell"].c_str()));
-  if (!link_target(bell.c_str()).starts_with("pipe:"))
-    return {Code::kUnavailable, "the peer's bell is no pipe"};
+  const std::string bell = descriptor_of(peer.pid, std::atoi(parts["bell"].c_str()));
+  if (!link_target(bell).starts_with("pipe:")) return {Code::kUnavailable, "the peer's bell is no pipe"};
   opened->bell_.reset(::open(bell.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!opened->bell_) return failed("opening the peer's bell");
   opened->why_unreadable_ = opened->probe(std::strtoull(parts["nonce_at"].c_str(), nullptr, 10));

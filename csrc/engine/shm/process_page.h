@@ -33,8 +33,8 @@ class ProcessPage {
 
  private:
   SharedMemory memory_;
-  UniqueFd bell_read_,
-      bell_write_;  // a pipe: peers open its end through /proc, which an eventfd does not allow
+  // A pipe: peers open its end through /proc, which an eventfd does not allow.
+  UniqueFd bell_read_, bell_write_;
 };
 
 class ShmPeer {

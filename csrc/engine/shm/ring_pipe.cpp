@@ -31,11 +31,15 @@ RingPipe::~RingPipe() {
   peer_->ring();
 }
 
+void RingPipe::abandon(const SharedMemory& offered) {
+  reinterpret_cast<Ring*>(offered.contents())->closed.store(1, std::memory_order_seq_cst);
+}
+
 size_t RingPipe::write(std::span<const iovec> parts) {
   if (!state_.ok()) return 0;
   const uint64_t used = tail_ - out().head.load(std::memory_order_acquire);
-  size_t room =
-      used <= Ring::kBytes ? Ring::kBytes - used : 0;  // a head beyond our tail is a lie: write nothing
+  // A head beyond our tail is a lie: write nothing.
+  size_t room = used <= Ring::kBytes ? Ring::kBytes - used : 0;
   size_t written = 0;
   for (const iovec& one : parts) {
     const size_t n = std::min(room, one.iov_len);

@@ -3,18 +3,15 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/random.h"
+#include "engine/shm/proc.h"
 
 namespace dlslime::shm {
 namespace {
-
-Status failed(const std::string& what) { return {Code::kUnavailable, what + ": " + std::strerror(errno)}; }
 
 Status stranger() {
   return {Code::kUnavailable,
@@ -25,15 +22,13 @@ constexpr char kMemfd[] = "/memfd:dlslime-";  // how /proc shows what create() m
 
 // /proc/PID/fd/N of a peer, seen to be such memory before it is opened: opening a stranger's terminal or device has effects.
 Status open_memfd(int pid, int32_t fd, UniqueFd* out) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
-  char target[64];
-  const ssize_t n = readlink(path.c_str(), target, sizeof target);
-  if (n < 0) {
+  const std::string path = descriptor_of(pid, fd), target = link_target(path);
+  if (target.empty()) {
     const bool denied = errno == EACCES || errno == EPERM;
     return failed(std::string("looking at the peer's descriptors under /proc") +
                   (denied ? " (other user, not dumpable, or forbidden by policy)" : ""));
   }
-  if (!std::string_view(target, size_t(n)).starts_with(kMemfd)) return stranger();
+  if (!target.starts_with(kMemfd)) return stranger();
   out->reset(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY));
   return *out ? Status() : failed("opening the peer's shared memory");
 }

@@ -64,7 +64,7 @@ Status ShmEngine::offer(const PeerInfo& peer, uint64_t link, std::string* out) {
 
 void ShmEngine::withdraw(const PeerInfo& peer, uint64_t link) {
   if (auto offered = offered_.extract({peer.id, link}))  // the peer may have opened it already
-    reinterpret_cast<shm::Ring*>(offered.mapped().contents())->closed.store(1);
+    shm::RingPipe::abandon(offered.mapped());
   met_.erase(peer.id);
   if (const auto found = peers_.find(peer.id); found != peers_.end() && found->second.expired())
     peers_.erase(found);
@@ -74,7 +74,7 @@ std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, uint64_t link
                                              EndpointHandler& handler) {
   std::shared_ptr<ShmPeer> known;
   auto mine = offered_.extract({peer.id, link});
-  std::map<std::string, std::string> parts;
+  Blob parts;
   shm::SharedMemory theirs;
   if (!meet(peer, &known).ok() || mine.empty() || !unpack(offer, &parts).ok()) return nullptr;
   if (!shm::SharedMemory::open(known->pid(), parts["ring"], sizeof(shm::Ring), &theirs).ok()) return nullptr;

@@ -50,8 +50,8 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   const Options options_;
   const Services services_;
   std::unique_ptr<shm::ProcessPage> page_;
-  std::map<std::string, std::weak_ptr<shm::ShmPeer>>
-      peers_;  // by PeerInfo::id; alive while somebody uses them
+  // By PeerInfo::id; alive while somebody uses them.
+  std::map<std::string, std::weak_ptr<shm::ShmPeer>> peers_;
   std::map<std::string, std::shared_ptr<shm::ShmPeer>> met_;  // reached, not yet connected or shared with
   std::map<std::pair<std::string, uint64_t>, shm::SharedMemory> offered_;  // rings made, by peer and link
   List<shm::ShmEndpoint, shm::EndpointTag> endpoints_;

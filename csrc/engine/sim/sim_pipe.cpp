@@ -47,8 +47,8 @@ size_t SimPipe::write(std::span<const iovec> parts) {
     ring_later(side_);
     return 0;
   }
-  if (!wire_->hosts[side_]->effect())
-    return offered;  // it died before this one: nobody will ever see the bytes
+  // It died before this one: nobody will ever see the bytes.
+  if (!wire_->hosts[side_]->effect()) return offered;
   const size_t taken = cut(std::min(room, offered));
   append(parts, taken);
   const size_t first = cut(taken);

@@ -36,8 +36,8 @@ class Dialer : public Hook<Dialer> {
   enum class State : uint8_t { kWaiting, kConnecting, kGreeting, kOver };
   static constexpr Nanos kFirstBackOff = std::chrono::milliseconds(1);
   static constexpr Nanos kLongestBackOff = std::chrono::milliseconds(200);
-  static constexpr int kRefusals =
-      4;  // its listener was there before its address: refused means gone, but not in a blink
+  // Its listener was there before its address: refused means gone, but not in a blink.
+  static constexpr int kRefusals = 4;
 
   void attempt();
   void happened();

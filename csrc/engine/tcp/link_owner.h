@@ -9,8 +9,8 @@ namespace dlslime::tcp {
 
 class LinkOwner {
  public:
-  virtual void connected(
-      UniqueFd fd) = 0;  // authenticated; the first byte of the stream is the next to be read
+  // Authenticated; the first byte of the stream is the next to be read.
+  virtual void connected(UniqueFd fd) = 0;
   virtual void unreachable(Status why) = 0;
 
  protected:

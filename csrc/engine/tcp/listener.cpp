@@ -14,11 +14,11 @@ using std::chrono::seconds;
 namespace {
 constexpr Nanos kStrangerTime = seconds(5);
 constexpr Nanos kConfirmTime = seconds(10);
-constexpr Nanos kMakesRoomAfter =
-    milliseconds(250);  // a caller of ours says Hello as soon as it is connected
+// A caller of ours says Hello as soon as it is connected.
+constexpr Nanos kMakesRoomAfter = milliseconds(250);
 constexpr Nanos kPauseWhenFull = milliseconds(50);
-constexpr Nanos kPauseOnError =
-    milliseconds(100);  // out of descriptors: trying again at once would only spin
+// Out of descriptors: trying again at once would only spin.
+constexpr Nanos kPauseOnError = milliseconds(100);
 constexpr int kAcceptsPerTurn = 16;
 }  // namespace
 
@@ -125,8 +125,8 @@ void Listener::tick(Nanos now) {
 
 void Listener::happened(Caller& caller) {
   using State = Handshake::State;
-  if (caller.handshake.state() == State::kParked)
-    return drop(caller);  // it must wait for us, so it has hung up
+  // It must wait for us, so it has hung up.
+  if (caller.handshake.state() == State::kParked) return drop(caller);
   const bool alive = exchange(caller.fd.get(), caller.handshake);
   const State state = caller.handshake.state();
   if (!alive || state == State::kFailed) return drop(caller);

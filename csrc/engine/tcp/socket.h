@@ -40,8 +40,8 @@ void tune(int fd);                                                 // for a conn
 // For handshakes: what fits into an empty socket buffer. False: it did not, or the connection is gone.
 bool send_whole(int fd, std::span<const std::byte> bytes);
 size_t unacknowledged(int fd);  // bytes written that the peer's side has not confirmed
-void acknowledge_now(
-    int fd);  // what has been read; else the kernel waits up to 40 ms for an answer to ride on
+// What has been read; else the kernel waits up to 40 ms for an answer to ride on.
+void acknowledge_now(int fd);
 
 // The path to the peer is cut: what was sent has gone unanswered for `limit_ms`. A peer that is merely slow
 // to read answers probes, and is not cut off. (TCP_USER_TIMEOUT does not tell the two apart.)

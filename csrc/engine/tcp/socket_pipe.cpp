@@ -28,8 +28,8 @@ void SocketPipe::close() {
 
 void SocketPipe::happened(uint32_t events) {
   if (events & EPOLLOUT) blocked_ = false;
-  if (events & ~uint32_t(EPOLLOUT))
-    readable_ = true;  // an error or hang-up is found by reading, behind the last byte
+  // An error or hang-up is found by reading, behind the last byte.
+  if (events & ~uint32_t(EPOLLOUT)) readable_ = true;
   owner_->due();
 }
 

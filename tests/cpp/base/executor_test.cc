@@ -334,6 +334,19 @@ TEST_F(ExecutorTest, BulkRunsInPassesThatMayAndNotInOthers) {
   EXPECT_TRUE(op.done());
 }
 
+TEST_F(ExecutorTest, SmallWorkIsDoneOnTheSpotAndLargeInBulk) {
+  Program op([&]() -> Task<> {
+    co_await bulk_if(false, [this] { log.push_back(0); });
+    co_await bulk_if(true, [this] { log.push_back(1); });
+  });
+  submit(op);
+  executor.poll_once();
+  EXPECT_EQ(log, (std::vector<int>{0}));
+  settle();
+  EXPECT_EQ(log, (std::vector<int>{0, 1}));
+  EXPECT_TRUE(op.done());
+}
+
 TEST_F(ExecutorTest, AFailureDuringBulkWorkArrivesAfterIt) {
   Program op([&]() -> Task<> {
     co_await bulk([this] { executor.with_token([] {}); });

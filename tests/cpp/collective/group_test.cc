@@ -3,31 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "collective/group_operation.h"
+#include "support/scripted_endpoint.h"
 
 namespace dlslime {
 namespace {
-
-class Mute final : public Endpoint {
- public:
-  bool post(std::span<const std::byte> head, std::span<const std::byte>) override {
-    std::memcpy(&said.emplace_back(), head.data(), sizeof(MessageHead));
-    return true;
-  }
-  void put(Segment&) override {}
-  void get(Segment&) override {}
-  void cancel(Segment&) override {}
-  bool written() const override { return true; }
-  bool flushed() const override { return true; }
-  const Status& state() const override { return state_; }
-  std::string_view engine() const override { return "mute"; }
-  std::vector<MessageHead> said;
-
- private:
-  const Status state_;
-};
 
 struct GroupTest : testing::Test {
   Call begin(CollectiveKind kind) {
@@ -46,7 +26,8 @@ struct GroupTest : testing::Test {
   Executor executor{clock, nullptr, Ladder{}};
   RegionTable regions;
   Messenger messenger{executor, regions};
-  std::shared_ptr<Mute> one = std::make_shared<Mute>(), two = std::make_shared<Mute>();
+  std::shared_ptr<ScriptedEndpoint> one = std::make_shared<ScriptedEndpoint>(),
+                                    two = std::make_shared<ScriptedEndpoint>();
   Group group{executor, messenger, parts()};
 };
 
@@ -85,12 +66,12 @@ TEST_F(GroupTest, WhatWasSparedAndFailsIsTold) {
   group.peer_failed(1, Status(Code::kMismatch, "in a later one"), 2);
   executor.poll_once();
   ASSERT_FALSE(barrier.done());
-  ASSERT_EQ(two->said.back().index, 2u);
+  ASSERT_EQ(two->heads.back().index, 2u);
   executor.cancel(barrier, Status(Code::kAborted, "by a signal"));
   executor.poll_once();
   EXPECT_TRUE(barrier.done());
-  EXPECT_EQ(two->said.back().kind, MessageKind::kFail);
-  EXPECT_EQ(two->said.back().index, 1u) << "the collective that can't end now";
+  EXPECT_EQ(two->heads.back().kind, MessageKind::kFail);
+  EXPECT_EQ(two->heads.back().index, 1u) << "the collective that can't end now";
 }
 
 TEST_F(GroupTest, WhoLeavesIsTheReasonOnlyWhereNothingFailedBefore) {

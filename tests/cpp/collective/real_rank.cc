@@ -65,8 +65,8 @@ std::string RealRank::run() {
     return found;
   });
   if (!wrong.empty()) board_.give_up(rank_, wrong);
-  const std::string at_the_end =
-      attempt([this] { return leave(); });  // the others are told, whatever happened
+  // The others are told, whatever happened.
+  const std::string at_the_end = attempt([this] { return leave(); });
   return wrong.empty() ? at_the_end : wrong;
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "collective/group_builder.h"
+#include "support/scripted_endpoint.h"
 
 namespace dlslime {
 namespace {
@@ -87,23 +88,6 @@ TEST(Notices, OneForEachReason) {
 
 // ---- the builder, with engines that do as they are told ----
 
-class Deaf final : public Endpoint {
- public:
-  explicit Deaf(std::string name) : name_(std::move(name)) {}
-  bool post(std::span<const std::byte>, std::span<const std::byte>) override { return true; }
-  void put(Segment&) override {}
-  void get(Segment&) override {}
-  void cancel(Segment&) override {}
-  bool written() const override { return true; }
-  bool flushed() const override { return true; }
-  const Status& state() const override { return state_; }
-  std::string_view engine() const override { return name_; }
-
- private:
-  const std::string name_;
-  const Status state_;
-};
-
 struct Told {
   Status reach = {}, offer = {}, share = {};
   std::string hampered = {};
@@ -122,7 +106,7 @@ class Obedient final : public Engine {
   Status reach(const PeerInfo&) override { return told_.reach; }
   Status offer(const PeerInfo&, uint64_t, std::string*) override { return told_.offer; }
   std::unique_ptr<Endpoint> connect(const PeerInfo&, uint64_t, std::string_view, EndpointHandler&) override {
-    auto endpoint = std::make_unique<Deaf>(name_);
+    auto endpoint = std::make_unique<ScriptedEndpoint>(name_);
     endpoint->hampered = told_.hampered;
     return endpoint;
   }

@@ -33,7 +33,7 @@ class PagesInOnePlace final : public SharedPages {
                  {"data", number(real_->data(rank()).data())}});
   }
   Status attach(int rank, const PeerInfo& peer, std::string_view offer) override {
-    std::map<std::string, std::string> parts;
+    Blob parts;
     if (Status status = unpack(offer, &parts); !status.ok()) return status;
     look_at(rank, at<Line>(parts["lines"]), at<std::byte>(parts["data"]));
     return real_->attach(rank, peer, parts["real"]);

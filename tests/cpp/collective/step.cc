@@ -107,8 +107,8 @@ std::string Step::name() const {
 std::vector<Step> random_program(uint64_t seed, int ranks, int length) {
   std::mt19937_64 random(seed * 977 + 5);
   const size_t counts[] = {0, 1, 3, 16, 17, 1000, 2048, 5000, 9001, 40000, 90001};
-  const size_t choices =
-      ranks > 8 ? 7 : std::size(counts);  // large worlds with small vectors: the time is in the ranks
+  // Large worlds with small vectors: the time is in the ranks.
+  const size_t choices = ranks > 8 ? 7 : std::size(counts);
   std::vector<Step> steps;
   for (int i = 0; i < length; ++i) {
     Step step;

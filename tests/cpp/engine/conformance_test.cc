@@ -173,14 +173,14 @@ bool Table::settled() {
 
 // ---- Conformance ----
 
-bool Conformance::excepted() {
+const std::string* Conformance::excepted() {
   const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
   const auto found = GetParam().exceptions.find(name.substr(0, name.find('/')));
-  return found != GetParam().exceptions.end();
+  return found == GetParam().exceptions.end() ? nullptr : &found->second;
 }
 
 void Conformance::each_unconnected(const std::function<void(Table&)>& body) {
-  if (excepted()) GTEST_SKIP();
+  if (const std::string* why = excepted()) GTEST_SKIP() << GetParam().name << ": " << *why;
   auto once = [&](uint64_t seed) {
     Table table(GetParam().make(seed));
     body(table);

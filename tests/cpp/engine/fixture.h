@@ -46,8 +46,8 @@ struct EngineFixture {
   std::function<std::unique_ptr<EnginePair>(uint64_t seed)> make;
   int seeds = 1;         // how many different pairs every case runs with
   bool threads = false;  // the sides may be driven by Executor::run in two threads, and sleep
-  std::map<std::string, std::string>
-      exceptions;  // case -> the reason why this engine cannot do it; printed at the end
+  // Case -> the reason why this engine cannot do it; printed at the end.
+  std::map<std::string, std::string> exceptions;
 };
 
 bool join_conformance(EngineFixture fixture);

@@ -84,8 +84,8 @@ TEST(PeerInfo, ClaimedSizesAreNotBelieved) {
 }
 
 TEST(Offer, ComesBackAsItWas) {
-  const std::map<std::string, std::string> map = {{"a", std::string(1000, '\0')}, {"", "b"}};
-  std::map<std::string, std::string> back;
+  const Blob map = {{"a", std::string(1000, '\0')}, {"", "b"}};
+  Blob back;
   ASSERT_TRUE(unpack(pack(map), &back).ok());
   EXPECT_EQ(back, map);
   ASSERT_TRUE(unpack(pack({}), &back).ok());
@@ -93,7 +93,7 @@ TEST(Offer, ComesBackAsItWas) {
 }
 
 TEST(Offer, HostileBytesAreRefused) {
-  std::map<std::string, std::string> out;
+  Blob out;
   for (const std::string& bytes : {std::string(), std::string("x"), std::string("\xdf\xff\xff\xff\xff", 5),
                                    std::string(100'000, '\x91')}) {
     EXPECT_EQ(unpack(bytes, &out).code(), Code::kInvalid);

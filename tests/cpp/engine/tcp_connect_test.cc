@@ -300,26 +300,31 @@ TEST(TcpConnect, CallersOfOnePeerAreBounded) {
 
 // ---- authenticated peers that misbehave ----
 
-TEST(TcpConnect, AConnectionResetByThePeer) {
-  Side b(2);
+// `b`, connected to a peer whose part the test plays.
+struct Acquainted {
+  Acquainted() {
+    b.connect(as);
+    EXPECT_TRUE(peer.shake_hands(as, b));
+  }
   const PeerInfo as = reachable_identity(1);
-  b.connect(as);
-  Stranger peer(b.engine->address());
-  ASSERT_TRUE(peer.shake_hands(as, b));
+  Side b{2};
+  Stranger peer{b.engine->address()};
+};
+
+TEST(TcpConnect, AConnectionResetByThePeer) {
+  Acquainted pair;
+  Side& b = pair.b;
   ASSERT_TRUE(pump({&b}, [&] { return b.engine->listener().parked() == 0; }));
-  peer.reset();
+  pair.peer.reset();
   const Status why = downfall(b, {&b});
   EXPECT_EQ(why.code(), Code::kLinkLost);
   EXPECT_TRUE(contains(why, "reset by peer")) << why.to_string();
-  EXPECT_TRUE(contains(why, as.id)) << why.to_string();
+  EXPECT_TRUE(contains(why, pair.as.id)) << why.to_string();
 }
 
 TEST(TcpConnect, APeerThatAsksAndNeverReadsIsCutOff) {
-  Side b(2);
-  const PeerInfo as = reachable_identity(1);
-  b.connect(as);
-  Stranger peer(b.engine->address());
-  ASSERT_TRUE(peer.shake_hands(as, b));
+  Acquainted pair;
+  Side& b = pair.b;
   struct {
     stream::FrameHead frame{stream::FrameType::kGet};
     stream::GetHead get{};  // of a region that does not exist: answered with a refusal
@@ -328,7 +333,7 @@ TEST(TcpConnect, APeerThatAsksAndNeverReadsIsCutOff) {
   const auto bytes = std::as_bytes(std::span(many));
   size_t sent = 0;
   ASSERT_TRUE(pump({&b}, [&] {
-    sent += peer.push(bytes.subspan(sent % bytes.size()));
+    sent += pair.peer.push(bytes.subspan(sent % bytes.size()));
     return !b.seen.downs.empty();
   }));
   EXPECT_TRUE(contains(b.seen.downs[0], "takes no answer")) << b.seen.downs[0].to_string();
@@ -341,15 +346,11 @@ TEST(TcpConnect, APeerThatBreaksTheProtocolIsCutOff) {
        {FrameHead{FrameType(77)}, FrameHead{.type = FrameType::kMessage, .length = ~0u},
         FrameHead{.type = FrameType::kPut, .length = ~0u},
         FrameHead{.type = FrameType::kGetData, .length = ~0u}}) {
-    Side b(2);
-    const PeerInfo as = reachable_identity(1);
-    b.connect(as);
-    Stranger peer(b.engine->address());
-    ASSERT_TRUE(peer.shake_hands(as, b));
-    peer.say(head);
-    EXPECT_EQ(downfall(b, {&b}).code(), Code::kLinkLost);
-    EXPECT_TRUE(peer.hung_up({&b}));
-    EXPECT_EQ(b.seen.downs.size(), 1u);
+    Acquainted pair;
+    pair.peer.say(head);
+    EXPECT_EQ(downfall(pair.b, {&pair.b}).code(), Code::kLinkLost);
+    EXPECT_TRUE(pair.peer.hung_up({&pair.b}));
+    EXPECT_EQ(pair.b.seen.downs.size(), 1u);
   }
 }
 

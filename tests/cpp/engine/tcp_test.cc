@@ -15,8 +15,8 @@ bool contains(const Status& status, std::string_view text) {
 
 TEST(Tcp, MessagesArriveWholeAndInOrder) {
   Pair pair;
-  for (int i = 0; i < 100; ++i)
-    ASSERT_TRUE(pair.a.post("head ", numbered(i)));  // before the connection stands
+  // Before the connection stands.
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(pair.a.post("head ", numbered(i)));
   ASSERT_TRUE(pair.pump([&] { return pair.b.seen.messages.size() == 100; }));
   for (int i = 0; i < 100; ++i) EXPECT_EQ(pair.b.seen.messages[i], "head " + numbered(i));
   EXPECT_TRUE(pair.pump([&] { return pair.a.endpoint->flushed(); }));

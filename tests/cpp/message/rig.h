@@ -10,33 +10,9 @@
 #include "engine/sim/sim_events.h"
 #include "message/channel.h"
 #include "message/messenger.h"
+#include "support/scripted_endpoint.h"
 
 namespace dlslime::test {
-
-class ScriptedEndpoint final : public Endpoint {
- public:
-  bool post(std::span<const std::byte> head, std::span<const std::byte>) override {
-    MessageHead& said = heads.emplace_back();
-    std::memcpy(&said, head.data(), sizeof said);
-    return true;
-  }
-  void put(Segment& segment) override { puts.push_back(&segment); }
-  void get(Segment& segment) override { gets.push_back(&segment); }
-  void cancel(Segment& segment) override {
-    std::erase(puts, &segment);
-    std::erase(gets, &segment);
-  }
-  bool written() const override { return true; }
-  bool flushed() const override { return true; }
-  const Status& state() const override { return state_; }
-  std::string_view engine() const override { return "scripted"; }
-
-  std::vector<MessageHead> heads;
-  std::vector<Segment*> puts, gets;
-
- private:
-  Status state_;
-};
 
 class Rig : public ChannelListener {
  public:

@@ -60,8 +60,8 @@ TEST_F(Rules, AveragesTruncateTowardZero) {
   at_every_level([&] {
     EXPECT_EQ(apply<int32_t>({ReduceKind::Avg, DType::I32, 2}, {{-3, 3, 7}, {0, 0, -8}}),
               (std::vector<int32_t>{-1, 1, 0}));
-    EXPECT_EQ(apply<int8_t>({ReduceKind::Avg, DType::I8, 300}, {{100}, {27}})[0],
-              0);  // a divisor int8 cannot hold
+    // A divisor int8 cannot hold.
+    EXPECT_EQ(apply<int8_t>({ReduceKind::Avg, DType::I8, 300}, {{100}, {27}})[0], 0);
     EXPECT_EQ(apply<uint64_t>({ReduceKind::Avg, DType::U64, 2}, {{UINT64_MAX}, {0}})[0], UINT64_MAX / 2);
     EXPECT_EQ(apply<float>({ReduceKind::Avg, DType::F32, 3}, {{1}, {1}, {3}})[0], 5.f / 3.f);
   });
@@ -80,8 +80,8 @@ TEST_F(Rules, FactorsBelongToTheirSources) {
   const double halves[] = {0.5, 2, -1};
   at_every_level([&] {
     EXPECT_EQ(apply<double>({ReduceKind::PremulSum, DType::F64, 1, halves}, {{2}, {3}, {4}})[0], 3.0);
-    EXPECT_EQ(apply<int32_t>({ReduceKind::PremulSum, DType::I32, 1, halves}, {{2}, {3}, {4}})[0],
-              2);  // 0.5 is 0
+    // 0.5 is 0.
+    EXPECT_EQ(apply<int32_t>({ReduceKind::PremulSum, DType::I32, 1, halves}, {{2}, {3}, {4}})[0], 2);
     EXPECT_EQ(apply<uint8_t>({ReduceKind::PremulSum, DType::U8, 1, halves}, {{0}, {0}, {1}})[0], 255);
     EXPECT_EQ(apply<float>({ReduceKind::PremulSum, DType::F32, 1, std::span(halves, 1)}, {{2}, {3}})[0], 4.f);
     EXPECT_EQ(apply<float>({ReduceKind::PremulSum, DType::F32}, {{2}, {3}})[0], 5.f);
