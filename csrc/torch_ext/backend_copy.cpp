@@ -60,7 +60,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::broadcast(Tensors& tensors, const c10d::
   const Checker call = check("broadcast");
   call.one(tensors.size(), "tensor");
   call.root(opts.rootRank, opts.rootTensor);
-  call.dense(tensors[0]);
+  call.dense_in_any_format(tensors[0]);
   CollectiveArgs args = copying(CollectiveKind::kBroadcast, tensors[0], opts.rootRank);
   args.output = bytes_of(tensors[0]);
   return issue(std::move(args), {OpType::BROADCAST, "dlslime:broadcast", opts.timeout, opts.asyncOp},
@@ -205,8 +205,8 @@ DlslimeBackend::WorkPtr DlslimeBackend::alltoall_base(at::Tensor& output, at::Te
   call.dense(input);
   call.same_type(output, input);
   CollectiveArgs args = copying(CollectiveKind::kAllToAll, input);
-  const at::Tensor source =
-      overlap(input, output) ? input.clone() : input;  // what is sent must not be received over
+  // What is sent must not be received over.
+  const at::Tensor source = overlap(input, output) ? input.clone() : input;
   const std::vector<Bytes> from = dlslime::split(call, source, input_splits, "input");
   args.inputs.assign(from.begin(), from.end());
   args.outputs = dlslime::split(call, output, output_splits, "output");

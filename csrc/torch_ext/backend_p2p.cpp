@@ -24,7 +24,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::issue(Message message, OpType type, cons
 DlslimeBackend::WorkPtr DlslimeBackend::send(Tensors& tensors, int peer, int tag) {
   const Checker call = check("send");
   call.one(tensors.size(), "tensor");
-  call.dense(tensors[0]);
+  call.dense_in_any_format(tensors[0]);
   call.peer(peer, "destination rank");
   call.tag(tag);
   return issue(Message{true, peer, tag, {}}, OpType::SEND, "dlslime:send", tensors[0]);
@@ -33,7 +33,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::send(Tensors& tensors, int peer, int tag
 DlslimeBackend::WorkPtr DlslimeBackend::recv(Tensors& tensors, int peer, int tag) {
   const Checker call = check("recv");
   call.one(tensors.size(), "tensor");
-  call.dense(tensors[0]);
+  call.dense_in_any_format(tensors[0]);
   call.peer(peer, "source rank");
   call.tag(tag);
   return issue(Message{false, peer, tag, {}}, OpType::RECV, "dlslime:recv", tensors[0]);
@@ -42,7 +42,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::recv(Tensors& tensors, int peer, int tag
 DlslimeBackend::WorkPtr DlslimeBackend::recvAnysource(Tensors& tensors, int tag) {
   const Checker call = check("recv");
   call.one(tensors.size(), "tensor");
-  call.dense(tensors[0]);
+  call.dense_in_any_format(tensors[0]);
   call.tag(tag);
   return issue(Message{false, RecvRequest::kAnySource, tag, {}}, OpType::RECVANYSOURCE,
                "dlslime:recvAnySource", tensors[0]);

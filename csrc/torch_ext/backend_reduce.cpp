@@ -35,7 +35,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce(Tensors& tensors, const c10d::
   const Checker call = check("all_reduce");
   call.one(tensors.size(), "tensor");
   if (tensors[0].is_sparse()) return allreduce_sparse(tensors, opts);
-  call.dense(tensors[0]);
+  call.dense_in_any_format(tensors[0]);
   CollectiveArgs args = reducing(CollectiveKind::kAllReduce, call.reduction(opts.reduceOp, tensors[0]));
   args.output = bytes_of(tensors[0]);
   return issue(std::move(args), {OpType::ALLREDUCE, "dlslime:all_reduce", opts.timeout, opts.asyncOp},
@@ -47,7 +47,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce_coalesced(Tensors& tensors,
   const Checker call = check("all_reduce_coalesced");
   std::vector<CollectiveArgs> all;
   for (const at::Tensor& tensor : tensors) {
-    call.dense(tensor);
+    call.dense_in_any_format(tensor);
     call.same_type(tensors[0], tensor);
     all.push_back(reducing(CollectiveKind::kAllReduce, call.reduction(opts.reduceOp, tensor)));
     all.back().output = bytes_of(tensor);
@@ -61,7 +61,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::reduce(Tensors& tensors, const c10d::Red
   const Checker call = check("reduce");
   call.one(tensors.size(), "tensor");
   call.root(opts.rootRank, opts.rootTensor);
-  call.dense(tensors[0]);
+  call.dense_in_any_format(tensors[0]);
   CollectiveArgs args = reducing(CollectiveKind::kReduce, call.reduction(opts.reduceOp, tensors[0]));
   args.output = bytes_of(tensors[0]);
   args.root = int(opts.rootRank);

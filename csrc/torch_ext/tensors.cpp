@@ -90,6 +90,11 @@ double factor_of(const char* call, const ReduceOp& op) {
                                              : supplement->double_factor;
 }
 
+bool served(const at::Tensor& tensor, at::MemoryFormat format) {
+  return tensor.defined() && tensor.layout() == at::kStrided && tensor.device().is_cpu() &&
+         tensor.is_contiguous(format);
+}
+
 // "float32" rather than "Float".
 std::string name_of(const at::Tensor& tensor) {
   const auto type = known(tensor.scalar_type());
@@ -114,9 +119,12 @@ ReduceSpec Checker::reduction(const ReduceOp& op, const at::Tensor& tensor) cons
 // ---- checks ----
 
 void Checker::dense(const at::Tensor& tensor) const {
-  const bool served = tensor.defined() && tensor.layout() == at::kStrided && tensor.device().is_cpu() &&
-                      tensor.is_contiguous();
-  if (!served) [[unlikely]]
+  if (!served(tensor, at::MemoryFormat::Contiguous)) [[unlikely]]
+    refuse_dense(tensor);
+}
+
+void Checker::dense_in_any_format(const at::Tensor& tensor) const {
+  if (!tensor.defined() || !served(tensor, tensor.suggest_memory_format())) [[unlikely]]
     refuse_dense(tensor);
 }
 

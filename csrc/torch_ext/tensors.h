@@ -5,7 +5,7 @@
 // Ownership:  the spans point into the tensors.
 // Errors:     ValueError, TypeError or RuntimeError by torch's own macros.
 // Units:      spans are bytes.
-// Invariants: a tensor that passes check() is dense, contiguous and in this process's memory.
+// Invariants: a tensor that passes is dense, without gaps and in this process's memory.
 #pragma once
 #include <ATen/ATen.h>
 
@@ -23,13 +23,15 @@ class Checker {
   Checker(const char* call, int rank, int size) : call_(call), rank_(rank), size_(size) {}
 
   void dense(const at::Tensor& tensor) const;
+  // Also channels_last, as torch's own backends take it: for calls of one tensor, which all ranks give in one format.
+  void dense_in_any_format(const at::Tensor& tensor) const;
   void one(size_t tensors, const char* what) const;           // exactly one tensor
   void list(const Tensors& tensors, const char* what) const;  // one per rank
   void lists(const std::vector<Tensors>& lists, const char* what) const;
   void same_type(const at::Tensor& a, const at::Tensor& b) const;
   void same_size(const at::Tensor& a, const at::Tensor& b, const char* what) const;
-  void multiple(const at::Tensor& whole, const at::Tensor& part,
-                const char* what) const;  // whole is size() times part
+  // Whole is size() times part.
+  void multiple(const at::Tensor& whole, const at::Tensor& part, const char* what) const;
   void root(int64_t root, int64_t root_tensor = 0) const;
   void peer(int peer, const char* what) const;
   void tag(int tag) const;

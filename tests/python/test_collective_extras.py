@@ -139,6 +139,29 @@ def older_coalesced_calls(rank: int, world: int) -> None:
     assert [float(pair[1]) for pair in out] == [r + 0.5 for r in range(world)]
 
 
+def channels_last(rank: int, world: int) -> None:
+    """Calls of one tensor take it as it lies, whatever the order of its elements in memory."""
+
+    def image(who: int) -> torch.Tensor:
+        values = torch.arange(2 * 3 * 5 * 7, dtype=torch.float32) + 1000 * who
+        return values.reshape(2, 3, 5, 7).to(memory_format=torch.channels_last)
+
+    total = torch.stack([image(who) for who in range(world)]).sum(0)
+    summed, at_root, sent = image(rank), image(rank), image(rank)
+    dist.all_reduce(summed)
+    assert torch.equal(summed, total)
+    assert summed.is_contiguous(memory_format=torch.channels_last)
+    dist.reduce(at_root, 0)
+    assert rank or torch.equal(at_root, total)
+    dist.broadcast(sent, world - 1)
+    assert torch.equal(sent, image(world - 1))
+    if rank == 0 and world > 1:
+        dist.send(image(0), 1)
+    if rank == 1:
+        dist.recv(sent, 0)
+        assert torch.equal(sent, image(0))
+
+
 def two_gibibytes_and_more(rank: int, world: int) -> None:
     """More than 2^31 bytes in one broadcast: no length may be kept in 32 bits."""
     count = 2**31 + 4096 + 3
@@ -161,7 +184,14 @@ def test_barrier_holds_everybody(pools: PoolRegistry, world: int) -> None:
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize(
     "program",
-    [async_barrier, objects, same_tensor_in_many_places, subgroups_side_by_side, older_coalesced_calls],
+    [
+        async_barrier,
+        objects,
+        same_tensor_in_many_places,
+        subgroups_side_by_side,
+        older_coalesced_calls,
+        channels_last,
+    ],
 )
 def test_extra(pools: PoolRegistry, program: Callable[..., Any], world: int) -> None:
     pools.get(world).run(program)
