@@ -19,6 +19,10 @@ class Options(c10d.Backend.Options):
     def __deepcopy__(self, memo: dict[int, object]) -> Options: ...
 
 class Backend(c10d.Backend):
+    @property
+    def options(self) -> Options:
+        """A copy of what the group was made with; changing it changes nothing."""
+
     def report(self) -> dict[str, str]:
         """What is really in use, and why nothing better is.
 

@@ -20,6 +20,12 @@ class SteadyClock final : public Clock {
   Nanos now() const override { return std::chrono::steady_clock::now().time_since_epoch(); }
 };
 
+// When an operation must be done, and how long it was given, to say so; 0: that is not known.
+struct Deadline {
+  Deadline(Nanos when = kNever, Nanos given = Nanos{0}) : at(when), allowed(given) {}
+  Nanos at, allowed;
+};
+
 // The moment `timeout` from now; a timeout too large to add (or kNever) means no deadline.
 inline Nanos deadline_after(const Clock& clock, Nanos timeout) {
   const Nanos now = clock.now();

@@ -10,6 +10,16 @@ namespace dlslime {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+std::string too_late(const Deadline& deadline) {
+  if (deadline.allowed.count() == 0) return "the operation's deadline passed";
+  const auto given = std::chrono::round<milliseconds>(deadline.allowed);
+  return "the operation was not done within " + std::to_string(given.count()) + " ms";
+}
+
+}  // namespace
+
 // ---- waits ----
 
 void Wait::suspend(std::coroutine_handle<> handle, Operation* operation) {
@@ -117,8 +127,8 @@ bool Executor::pass(bool with_bulk) {
   moved |= resume_ready();
   moved |= poll_all();
   moved |= resume_ready();
-  moved |=
-      report_failures();  // before the token is given away: who sees an operation failed may leave its group
+  // Before the token is given away: who sees an operation failed may leave its group.
+  moved |= report_failures();
   if (with_bulk && run_bulk()) moved = resume_ready() || true;
   moved |= report_failures();
   return moved;
@@ -282,7 +292,7 @@ void Executor::check_deadlines() {
   for (Operation* op = active_.front(); op;) {
     Operation* next = active_.next(*op);
     Scope* scope = op->scope_;
-    if (op->deadline_ <= now) fail(*op, Status(Code::kTimeout, "the operation's deadline passed"));
+    if (op->deadline() <= now) fail(*op, Status(Code::kTimeout, too_late(op->deadline_)));
     if (scope && scope->alarm_ <= now) {
       scope->alarm_ = kNever;
       scope->on_alarm();
@@ -294,7 +304,7 @@ void Executor::check_deadlines() {
 Nanos Executor::next_deadline() {
   Nanos soonest = kNever;
   for (Operation* op = active_.front(); op; op = active_.next(*op))
-    soonest = std::min({soonest, op->deadline_, op->scope_ ? op->scope_->alarm_ : kNever});
+    soonest = std::min({soonest, op->deadline(), op->scope_ ? op->scope_->alarm_ : kNever});
   return soonest;
 }
 

@@ -52,8 +52,8 @@ class Executor {
   const Clock& clock() const { return clock_; }
 
   void submit(Operation& op);  // asynchronous: begins here if the token is free
-  bool run(Operation& op,
-           Nanos until);  // submit and wait, on this thread from start to end in the usual case
+  // Submit and wait, on this thread from start to end in the usual case.
+  bool run(Operation& op, Nanos until);
   bool wait(Operation& op, Nanos until);  // true: done; false: `until` passed and the operation goes on
   void cancel(Operation& op, Status why);
   void poll_once();  // one pass if the token is free; never bulk work
@@ -80,11 +80,11 @@ class Executor {
   void add(Poller& poller) { pollers_.push_back(&poller); }
   void remove(Poller& poller) { std::erase(pollers_, &poller); }
   void fail(Scope& scope, const Status& why);  // sticky: fails what is active and what comes later
-  void fail_after_running(Scope& scope,
-                          const Status& why);  // the same, but the ordered operation that runs now may end
+  // The same, but the ordered operation that runs now may end.
+  void fail_after_running(Scope& scope, const Status& why);
   void fail(Operation& op, Status why);
-  void retire(
-      Scope& scope);  // its last word: nothing of it is active any more, nothing will be reported to it
+  // Its last word: nothing of it is active any more, nothing will be reported to it.
+  void retire(Scope& scope);
   bool pass(bool with_bulk = true);  // advances whatever can move; true: something moved
   void check_deadlines();
   Nanos next_deadline();  // kNever: none

@@ -57,7 +57,8 @@ class Scope {
 class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
  public:
   enum class Order : uint8_t { kFree, kOrdered };
-  Operation(Scope* scope, Order order, Nanos deadline) : deadline_(deadline), scope_(scope), order_(order) {}
+  Operation(Scope* scope, Order order, Deadline deadline)
+      : deadline_(deadline), scope_(scope), order_(order) {}
   virtual ~Operation() = default;
 
   virtual Task<> body() = 0;                 // called under the token when its turn comes
@@ -65,7 +66,7 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
 
   bool done() const { return done_.load(std::memory_order_acquire); }
   const Status& status() const { return status_; }
-  Nanos deadline() const { return deadline_; }
+  Nanos deadline() const { return deadline_.at; }
   Scope* scope() const { return scope_; }
   bool running() const { return bool(task_); }
 
@@ -79,7 +80,7 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
   friend class Wait;
 
   std::atomic<bool> done_{false};
-  Nanos deadline_;
+  const Deadline deadline_;
   Scope* scope_;
   Order order_;
   Executor* executor_ = nullptr;

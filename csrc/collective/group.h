@@ -63,6 +63,7 @@ class Group final : public Scope, public ChannelListener {
   const Plan& plan() const { return parts_.plan; }
   Executor& executor() { return executor_; }
   Channel& channel() { return channel_; }
+  const Channel& channel() const { return channel_; }
   LocalGroup* local() { return local_.get(); }  // null: the ranks don't share memory
   Scratch& scratch() { return scratch_; }
 
@@ -78,8 +79,8 @@ class Group final : public Scope, public ChannelListener {
   void fail(const Status& why);  // and tell the others
   void leave();                  // an orderly end: what is still active fails, the others are told
   bool flushed() const { return channel_.flushed(); }
-  std::vector<int> ahead()
-      const;                    // who waits in a collective that this rank has not begun, as far as is known
+  // Who waits in a collective that this rank has not begun, as far as is known.
+  std::vector<int> ahead() const;
   std::string missing() const;  // who is in another collective than we are, as far as is known
 
   void peer_failed(int rank, const Status& why, uint64_t since) override;
@@ -99,8 +100,8 @@ class Group final : public Scope, public ChannelListener {
   }
   void compare(int rank);
   bool disagrees(const Fingerprint& theirs) const;
-  void fail(const Status& why,
-            uint64_t since);  // in its `since`-th collective: others may still end earlier ones
+  // In its `since`-th collective: others may still end earlier ones.
+  void fail(const Status& why, uint64_t since);
   void part(const Fingerprint& theirs, const Status& why);  // we disagree about that one
 
   Executor& executor_;

@@ -35,8 +35,8 @@ class ChannelListener {
   virtual void called(int rank, const Fingerprint& fingerprint) = 0;
   // An orderly end after so many operations; answers why what still counts on that rank fails.
   virtual Status peer_left(int rank, uint64_t finished) = 0;
-  virtual Status mismatch(int rank, const Fingerprint& theirs,
-                          const Fingerprint& mine) = 0;  // words the error
+  // The words of the error.
+  virtual Status mismatch(int rank, const Fingerprint& theirs, const Fingerprint& mine) = 0;
 };
 
 class Channel {
@@ -61,6 +61,8 @@ class Channel {
   void tell_call(const Fingerprint& fingerprint);
   bool flushed() const;
   bool left(int rank) const { return left_[rank]; }
+  // What ended the way to a rank that has not left; ok: nothing did.
+  Status lost(int rank) const { return peers_[rank] && !left_[rank] ? peers_[rank]->state() : Status(); }
   static constexpr size_t kFewFlows = 256;
   size_t flows() const { return flows_.size(); }  // tags held at full size: those in use, and a few more
   // The oldest message of a collective that waits from a rank, or null.
@@ -145,8 +147,8 @@ class Channel {
   std::vector<bool> left_;
   std::vector<uint64_t> eager_sent_, credit_owed_;  // bytes, by peer
   std::unordered_map<Key, Flow, KeyHash> flows_;
-  std::unordered_map<Key, Counts, KeyHash>
-      resting_;  // of tags that nothing is under way for, where there are many
+  // Of tags that nothing is under way for, where there are many.
+  std::unordered_map<Key, Counts, KeyHash> resting_;
   size_t sweep_at_ = kFewFlows;
   std::deque<RecvRequest*> any_source_;
   uint64_t order_ = 0;

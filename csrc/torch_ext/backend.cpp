@@ -16,8 +16,12 @@ using std::chrono::seconds;
 
 namespace {
 constexpr seconds kFlushPatience{2};
-constexpr milliseconds kDropPatience{
-    200};  // of a backend that was dropped without shutdown(), maybe with the GIL held
+// Of a backend that was dropped without shutdown(), maybe with the GIL held.
+constexpr milliseconds kDropPatience{200};
+
+bool is_named(const std::string& description) {
+  return !description.empty() && description != "undefined";  // torch's word for none
+}
 
 void add_route(const std::string& peer, const Route& route, std::map<std::string, std::string>* report) {
   if (!route.engine.empty()) (*report)[peer] = route.engine;
@@ -53,6 +57,7 @@ DlslimeBackend::DlslimeBackend(std::shared_ptr<Member> member, StorePtr store, D
 DlslimeBackend::~DlslimeBackend() { member_->close(kDropPatience); }
 
 std::map<std::string, std::string> DlslimeBackend::report() const {
+  describe_group();
   std::map<std::string, std::string> all{
       {"engine", member_->engines()},     {"host", member_->process().runtime().self().host},
       {"version", DLSLIME_TORCH_VERSION}, {"group", member_->name()},
@@ -85,20 +90,25 @@ void DlslimeBackend::setTimeout(milliseconds timeout) {
 
 // ---- issuing ----
 
-Nanos DlslimeBackend::deadline(milliseconds timeout) const {
+Deadline DlslimeBackend::deadline(milliseconds timeout) const {
   const int64_t ms =
       timeout == c10d::kUnsetTimeout ? timeout_ms_.load(std::memory_order_relaxed) : timeout.count();
   constexpr int64_t kLongest = std::chrono::duration_cast<milliseconds>(kNever).count();
-  return ms <= 0 || ms >= kLongest ? kNever : deadline_after(member_->executor().clock(), milliseconds(ms));
+  if (ms <= 0 || ms >= kLongest) return {};
+  return {deadline_after(member_->executor().clock(), milliseconds(ms)), milliseconds(ms)};
 }
 
 void DlslimeBackend::check_usable() const { member_->process().check_alive(); }
 
+// torch tells the name after it has made the backend.
+void DlslimeBackend::describe_group() const {
+  if (!member_->described() && is_named(pg_desc_)) [[unlikely]]
+    member_->describe(pg_desc_);
+}
+
 std::shared_ptr<Member> DlslimeBackend::enter() const {
   check_usable();
-  if (!member_->described() && !pg_desc_.empty() && pg_desc_ != "undefined")
-      [[unlikely]]  // torch's word for none
-    member_->describe(pg_desc_);
+  describe_group();
   if (!member_->enter()) [[unlikely]]
     throw_if_failed(member_->why_closed(), "rank " + std::to_string(rank_));
   return member_;

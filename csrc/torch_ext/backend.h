@@ -119,7 +119,8 @@ class DlslimeBackend final : public c10d::Backend {
   Checker check(const char* call) const { return {call, rank_, size_}; }
   void check_usable() const;
   std::shared_ptr<Member> enter() const;  // throws where nothing can be issued; the job gives it back
-  Nanos deadline(Milliseconds timeout) const;
+  void describe_group() const;
+  Deadline deadline(Milliseconds timeout) const;
   WorkPtr issue(CollectiveArgs args, Terms terms, DlslimeWork::Kept tensors);
   WorkPtr issue(std::vector<CollectiveArgs> all, Terms terms, DlslimeWork::Kept tensors);
   WorkPtr issue(Message message, c10d::OpType type, const char* title, const at::Tensor& tensor);

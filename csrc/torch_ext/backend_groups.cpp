@@ -7,9 +7,9 @@
 namespace dlslime {
 
 namespace {
-constexpr int kAbortFirst =
-    1;  // a flag of shrink's: the peers left out may be dead, what is pending must not be waited for
-}
+// A flag of shrink's: the peers left out may be dead, what is pending must not be waited for.
+constexpr int kAbortFirst = 1;
+}  // namespace
 
 DlslimeBackend::BackendPtr DlslimeBackend::derive(const StorePtr& store, int rank, int size,
                                                   const OptionsPtr& opts,

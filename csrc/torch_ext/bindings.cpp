@@ -53,6 +53,7 @@ void bind_options(py::module_& m) {
 
 void bind_backend(py::module_& m) {
   py::class_<DlslimeBackend, c10d::Backend, c10::intrusive_ptr<DlslimeBackend>>(m, "Backend")
+      .def_property_readonly("options", &DlslimeBackend::getBackendOptions)
       .def("report", &DlslimeBackend::report)
       .def("comm_seconds", &DlslimeBackend::comm_seconds)
       // torch calls it on non-members of a split; there is nothing that they must take part in.

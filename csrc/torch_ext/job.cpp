@@ -2,7 +2,7 @@
 
 namespace dlslime {
 
-Job::Job(std::shared_ptr<Member> member, Order order, Nanos deadline)
+Job::Job(std::shared_ptr<Member> member, Order order, Deadline deadline)
     : Operation(&member->group(), order, deadline), member_(std::move(member)) {}
 
 std::string Job::describe() const {
@@ -35,8 +35,8 @@ void Job::finished() noexcept {
   } while (!bits_.compare_exchange_weak(old, next));
   member_->exit();
   mark_done();
-  if (next & kQueued)
-    completion.push(*item, next & kWanted);  // the queue's reference keeps us until it is settled
+  // The queue's reference keeps us until it is settled.
+  if (next & kQueued) completion.push(*item, next & kWanted);
 }
 
 // For a timeout: who is in another operation of this group, and which other groups this process waits for.
@@ -105,7 +105,7 @@ std::string CollectiveArgs::describe() const {
   return call.describe() + " #" + std::to_string(sequence);
 }
 
-CollectiveJob::CollectiveJob(std::shared_ptr<Member> member, Nanos deadline, CollectiveArgs args)
+CollectiveJob::CollectiveJob(std::shared_ptr<Member> member, Deadline deadline, CollectiveArgs args)
     : Job(std::move(member), Order::kOrdered, deadline), args_(std::move(args)) {}
 
 Task<> CollectiveJob::body() {

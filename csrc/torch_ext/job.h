@@ -26,7 +26,7 @@ namespace dlslime {
 
 class Job : public Operation {
  public:
-  Job(std::shared_ptr<Member> member, Order order, Nanos deadline);
+  Job(std::shared_ptr<Member> member, Order order, Deadline deadline);
   ~Job() override = default;
 
   std::string describe() const override;  // with group, rank and engine
@@ -49,7 +49,10 @@ class Job : public Operation {
   bool claim();
   bool unclaim();  // true: it has finished meanwhile, the claimer settles after all
   bool owed() const { return !(bits_.load() & kQueued); }
-  void want_thread() { bits_.fetch_or(kWanted); }
+  void want_thread() {
+    bits_.fetch_or(kWanted);
+    member_->process().need_progress();
+  }
 
  protected:
   void finished() noexcept override;
@@ -88,7 +91,7 @@ struct CollectiveArgs {
 
 class CollectiveJob final : public Job {
  public:
-  CollectiveJob(std::shared_ptr<Member> member, Nanos deadline, CollectiveArgs args);
+  CollectiveJob(std::shared_ptr<Member> member, Deadline deadline, CollectiveArgs args);
   Task<> body() override;
   std::string call() const override { return args_.describe(); }
   uint64_t sequence() const override { return args_.sequence; }

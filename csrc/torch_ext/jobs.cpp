@@ -40,7 +40,7 @@ Task<> MessageJob::receive() {
 
 // ---- batches ----
 
-BatchJob::BatchJob(std::shared_ptr<Member> member, Nanos deadline, Parts parts)
+BatchJob::BatchJob(std::shared_ptr<Member> member, Deadline deadline, Parts parts)
     : Job(std::move(member), parts.collectives.empty() ? Order::kFree : Order::kOrdered, deadline),
       parts_(std::move(parts)) {}
 
@@ -153,7 +153,7 @@ Task<> MonitoredBarrierJob::follow() {
 
 // ---- sparse ----
 
-SparseGatherJob::SparseGatherJob(std::shared_ptr<Member> member, Nanos deadline, Input input)
+SparseGatherJob::SparseGatherJob(std::shared_ptr<Member> member, Deadline deadline, Input input)
     : Job(std::move(member), Order::kOrdered, deadline), input_(std::move(input)) {}
 
 std::string SparseGatherJob::call() const {

@@ -18,7 +18,7 @@ struct Message {
 
 class MessageJob final : public Job {
  public:
-  MessageJob(std::shared_ptr<Member> member, Nanos deadline, Message message)
+  MessageJob(std::shared_ptr<Member> member, Deadline deadline, Message message)
       : Job(std::move(member), Order::kFree, deadline), message_(message) {}
   Task<> body() override;
   std::string call() const override { return message_.describe(); }
@@ -37,7 +37,7 @@ class BatchJob final : public Job {
     std::vector<Message> messages;
     std::vector<CollectiveArgs> collectives;
   };
-  BatchJob(std::shared_ptr<Member> member, Nanos deadline, Parts parts);
+  BatchJob(std::shared_ptr<Member> member, Deadline deadline, Parts parts);
   Task<> body() override;
   std::string call() const override;
   uint64_t sequence() const override {
@@ -56,7 +56,7 @@ class MonitoredBarrierJob final : public Job {
     std::chrono::milliseconds timeout{0};
     bool name_all = false;
   };
-  MonitoredBarrierJob(std::shared_ptr<Member> member, Nanos deadline, Terms terms)
+  MonitoredBarrierJob(std::shared_ptr<Member> member, Deadline deadline, Terms terms)
       : Job(std::move(member), Order::kFree, deadline), terms_(terms) {}
   Task<> body() override;
   std::string call() const override { return "monitoredBarrier #" + std::to_string(terms_.number); }
@@ -72,7 +72,7 @@ class MonitoredBarrierJob final : public Job {
 // count those.
 class HandshakeJob final : public Job {
  public:
-  HandshakeJob(std::shared_ptr<Member> member, Nanos deadline, uint64_t phase)
+  HandshakeJob(std::shared_ptr<Member> member, Deadline deadline, uint64_t phase)
       : Job(std::move(member), Order::kFree, deadline), phase_(phase) {}
   Task<> body() override;
   std::string call() const override { return "meeting the others"; }
@@ -95,7 +95,7 @@ class SparseGatherJob final : public Job {
   };
   static constexpr uint64_t kCollectives = 4;
 
-  SparseGatherJob(std::shared_ptr<Member> member, Nanos deadline, Input input);
+  SparseGatherJob(std::shared_ptr<Member> member, Deadline deadline, Input input);
   Task<> body() override;
   std::string call() const override;
   uint64_t sequence() const override { return input_.sequence; }

@@ -6,7 +6,7 @@
 //   left     new operations are refused, those that were active have failed   close()
 //   closed   the group is gone (or goes with the last operation)              -
 //
-// Threads:    any, and never under the token, but for ahead(), which needs it, and name(), which does not mind.
+// Threads:    any, and never under the token, but for ahead() and lost(), which need it, and name(), which does not mind.
 // Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group alive.
 // Errors:     enter() answers why nothing can be issued; nothing throws.
 // Units:      Nanos.
@@ -15,6 +15,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <torch/csrc/distributed/c10d/Store.hpp>
 #include <vector>
 
 #include "collective/group.h"
@@ -25,7 +26,8 @@ namespace dlslime {
 
 class Member {
  public:
-  Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks);
+  using StorePtr = c10::intrusive_ptr<c10d::Store>;
+  Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks, StorePtr store);
   ~Member();
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
@@ -36,7 +38,10 @@ class Member {
   std::string name() const { return described_.load() ? name_ + " (" + description_ + ")" : name_; }
   // What people call the group; the first one stays.
   void describe(const std::string& description);
-  std::vector<int> ahead() const;  // under the token: who waits for this rank to begin a collective
+  // Under the token: who waits for this rank to begin a collective.
+  std::vector<int> ahead() const;
+  // Under the token: how this group lost the process that is `global_rank` in the world of `store`; ok: it did not, or has none.
+  Status lost(const StorePtr& store, uint64_t global_rank) const;
   const std::string& engines() const { return engines_; }
   const std::vector<Route>& routes() const { return routes_; }
   const std::string& why_no_pages() const { return why_no_pages_; }
@@ -70,6 +75,8 @@ class Member {
   const std::string name_, engines_, why_no_pages_;
   const std::vector<Route> routes_;  // the group's: reported after it is gone, too
   const GlobalRanks global_ranks_;
+  const StorePtr
+      store_;  // in which the ranks met, without prefixes: global ranks mean the same in groups that share it
   const int rank_, size_;
   std::string description_;
   std::atomic<bool> describing_{false}, described_{false};

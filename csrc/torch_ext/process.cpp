@@ -49,7 +49,7 @@ Process::Process(const Settings& settings)
       messenger_(executor_, regions_),
       services_{clock_, executor_, reactor_, regions_, runtime_.self()} {
   executor_.with_token([&] { executor_.add(reactor_); });
-  if (settings.threads > 0) executor_.start_progress_thread();
+  if (settings.threads > 0) start_progress();
   completion_.start();
 }
 
@@ -100,6 +100,18 @@ void Process::local_ranks(int count, const Settings& settings) {
   executor_.with_token([&] { executor_.set_ladder(ladder); });
 }
 
+void Process::listen() {
+  executor_.with_token([&] {
+    reactor_.sleep(Nanos{0});
+    executor_.pass(false);
+  });
+}
+
+void Process::start_progress() {
+  const std::lock_guard lock(mutex_);
+  if (!dead() && !progresses_.exchange(true)) executor_.start_progress_thread();
+}
+
 // ---- the end ----
 
 void Process::enlist(Member& member) {
@@ -115,6 +127,7 @@ void Process::strike(Member& member) {
 void Process::stop() {
   {
     const std::lock_guard lock(mutex_);
+    progresses_.store(true);
     for (Member* member : members_) member->leave();
   }
   executor_.poll_once();

@@ -52,6 +52,16 @@ class Process {
   void need_engines(const Settings& settings, const std::string& address);
   std::map<std::string, std::string> missing() const;  // engines asked for that could not be made -> why
 
+  // Somebody waits in a way that does not help (a future, a hook): the progress thread runs from now on, whatever
+  // `threads` says.
+  void need_progress() {
+    if (!progresses_.load(std::memory_order_relaxed)) [[unlikely]]
+      start_progress();
+  }
+
+  // For who waits outside of any operation: hears of dead peers, too, which passes look for now and then only.
+  void listen();
+
   // More ranks on this host than CPUs: spinning would keep the one away that is waited for.
   void local_ranks(int count, const Settings& settings);
 
@@ -68,12 +78,14 @@ class Process {
  private:
   explicit Process(const Settings& settings);
   [[noreturn]] static void refuse();
+  void start_progress();
   void stop();
   static void before_fork();
   static void after_fork_in_parent();
   static void after_fork_in_child();
 
   std::atomic<bool> dead_{false};
+  std::atomic<bool> progresses_{false};  // or never will again
   const SteadyClock clock_;
   Reactor reactor_;
   Executor executor_;

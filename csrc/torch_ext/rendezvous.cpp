@@ -28,21 +28,30 @@ std::string key(const char* round, int rank) {
   return std::string("dlslime/") + round + "/" + std::to_string(rank);
 }
 
+Member::StorePtr without_prefix(const Member::StorePtr& store) {
+  auto* prefixed = dynamic_cast<c10d::PrefixStore*>(store.get());
+  return prefixed ? prefixed->getUnderlyingNonPrefixStore() : store;
+}
+
 // Where peers reach this host: the address that leads to the store's host. Empty: the store is a file or
 // memory.
-std::string address_towards(c10::intrusive_ptr<c10d::Store> store) {
-  if (auto* prefixed = dynamic_cast<c10d::PrefixStore*>(store.get()))
-    store = prefixed->getUnderlyingNonPrefixStore();
+std::string address_towards(const Member::StorePtr& store) {
   const auto* server = dynamic_cast<c10d::TCPStore*>(store.get());
   return server ? route_to(server->getHost()) : std::string();
 }
 
 class Rounds {
  public:
-  Rounds(const Invitation& invitation, const Clock& clock)
-      : in_(invitation), clock_(clock), deadline_(deadline_after(clock, invitation.timeout)) {}
+  Rounds(const Invitation& invitation, Process& process)
+      : in_(invitation),
+        process_(process),
+        store_(without_prefix(invitation.store)),
+        clock_(process.executor().clock()),
+        deadline_(deadline_after(clock_, invitation.timeout)) {}
 
-  Nanos deadline() const { return deadline_; }
+  const Member::StorePtr& store() const { return store_; }
+
+  Deadline deadline() const { return {deadline_, in_.timeout}; }
 
   // Publishes this rank's blob and answers everybody's.
   std::vector<std::string> exchange(const char* round, const std::string& mine) {
@@ -76,9 +85,22 @@ class Rounds {
     for (microseconds pause = kFirstPause; !in_.store->check({keys[rank]});
          pause = std::min(2 * pause, kLongestPause)) {
       if (interrupted()) rethrow_interrupt();
+      throw_if_failed(lost(int(rank)), where());
       if (clock_.now() >= deadline_) throw_if_failed(Status(Code::kTimeout, missing(keys)), where());
       std::this_thread::sleep_for(pause);
     }
+  }
+
+  // Who died as a member of another group will not come to this one.
+  Status lost(int rank) const {
+    Status why;
+    process_.listen();
+    process_.executor().with_token([&] {
+      process_.look_at_members([&](const Member& member) {
+        if (why.ok()) why = member.lost(store_, in_.global_ranks.at(rank));
+      });
+    });
+    return why.ok() ? why : why.during("rank " + in_.global_ranks.name(rank) + " has not come");
   }
 
   std::string missing(const std::vector<std::string>& keys) {
@@ -93,6 +115,8 @@ class Rounds {
   }
 
   const Invitation& in_;
+  Process& process_;
+  const Member::StorePtr store_;
   const Clock& clock_;
   const Nanos deadline_;
 };
@@ -101,7 +125,7 @@ int count_local(const std::vector<std::string>& hellos) {
   const std::string here = boot_id();
   int count = 0;
   for (const std::string& hello : hellos) {
-    std::map<std::string, std::string> blob;
+    Blob blob;
     PeerInfo peer;
     if (unpack(hello, &blob).ok() && PeerInfo::decode(blob["peer"], &peer).ok())
       count += peer.host.starts_with(here);
@@ -134,8 +158,8 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
   in.settings.check();
   Process& process = Process::current(in.settings);
   Executor& executor = process.executor();
-  Rounds rounds(in, executor.clock());
-  process.need_engines(in.settings, address_towards(in.store));
+  Rounds rounds(in, process);
+  process.need_engines(in.settings, address_towards(rounds.store()));
 
   std::unique_ptr<GroupBuilder> builder;
   const auto destroy = [&] { executor.with_token([&] { builder.reset(); }); };
@@ -169,7 +193,7 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
   }
   destroy();
   for (const Notice& notice : notices) log_warning_once(notice.key, notice.text);
-  auto member = std::make_shared<Member>(process, std::move(group), in.global_ranks);
+  auto member = std::make_shared<Member>(process, std::move(group), in.global_ranks, rounds.store());
   shake_hands(member, 0, rounds);
   rounds.forget();
   shake_hands(member, 1, rounds);

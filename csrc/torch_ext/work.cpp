@@ -124,8 +124,8 @@ DlslimeWork::Outcome DlslimeWork::wait_until(Nanos until) {
 
 bool DlslimeWork::wait(milliseconds timeout) {
   if (open_) return true;
-  const auto self =
-      c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);  // settling may drop the last other reference
+  // Settling may drop the last other reference.
+  const auto self = c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);
   if (!job_->done()) {
     const Nanos until = timeout.count() > 0 ? deadline_after(job_->executor().clock(), timeout) : kNever;
     const Outcome outcome = wait_until(until);

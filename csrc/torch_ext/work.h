@@ -28,8 +28,8 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
     std::function<void(std::shared_ptr<c10d::WorkInfo>)> call;
     std::atomic<int> pending{0};
   };
-  using Epilogue =
-      std::function<Tensors(const Job&)>;  // computes the outputs where bytes are not all there is to do
+  // Computes the outputs where bytes are not all there is to do.
+  using Epilogue = std::function<Tensors(const Job&)>;
   struct Kept {
     Tensors inputs, outputs;
   };

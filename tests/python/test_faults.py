@@ -134,6 +134,7 @@ def test_frozen_rank_is_named_at_the_timeout(engine: str, op: str) -> None:
             assert outcome.failure is not None, outcome.describe()
             assert timeout * 0.9 < outcome.ended - outcome.began < timeout + BOUND, outcome.message
             if not ON_GLOO:
+                assert f"within {timeout * 1000:.0f} ms" in outcome.message, outcome.message
                 assert f"rank {VICTIM}" in outcome.message, outcome.message
                 assert "time" in outcome.message.lower(), outcome.message
                 assert names(op, outcome.message), outcome.message
@@ -170,6 +171,25 @@ def test_nobody_left_to_send(engine: str) -> None:
         outcome = call.wait(20.0)[0]
         _check_blame(outcome, "any_source", engine)
         assert outcome.ended - killed < BOUND
+
+
+def make_a_group(rank: int, world: int) -> None:
+    dist.new_group()
+
+
+@pytest.mark.skipif(ON_GLOO, reason="gloo waits for the timeout")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_group_that_a_dead_rank_should_join(engine: str) -> None:
+    with ranks(WORLD, env=engine_env(engine)) as pool:
+        pool.run(once, "all_reduce", SMALL, False)
+        call = pool.submit(make_a_group, members=SURVIVORS)
+        time.sleep(0.3)  # they wait for its word in the store
+        killed = pool.kill(VICTIM)
+        for outcome in call.wait(20.0):
+            assert outcome.raised(*TYPES), outcome.describe()
+            assert f"rank {VICTIM} has not come" in outcome.message, outcome.message
+            assert engine in outcome.message or "process" in outcome.message, outcome.message
+            assert outcome.ended - killed < BOUND
 
 
 def subgroup_survives(rank: int, world: int) -> float | str:

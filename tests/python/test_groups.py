@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from harness import BACKEND, ENGINES, ON_GLOO, PoolRegistry, ranks
 from harness.backend import engine_env
-from harness.c10d import c10d, world_group, world_store
+from harness.c10d import c10d, cpu_backend, world_group, world_store
 
 import dlslime_torch
 
@@ -161,6 +161,14 @@ def told_by_global_ranks(rank: int, world: int) -> list[str]:
     return said
 
 
+def shows_its_options(rank: int, world: int) -> None:
+    """As every torch backend, by `options`; a copy."""
+    options = cpu_backend().options
+    assert options._timeout == TIMEOUT
+    options.yield_us += 1
+    assert cpu_backend().options.yield_us == options.yield_us - 1
+
+
 def reports_its_engine(rank: int, world: int) -> list[str]:
     dist.all_reduce(torch.ones(1))
     c10d.set_debug_level(c10d.DebugLevel.DETAIL)  # torch wraps the backends of groups made from now on
@@ -219,6 +227,11 @@ def test_errors_of_a_subgroup_name_global_ranks(engine: str) -> None:
     assert "on rank 0 (global rank 1)" in creation
     assert "on rank 0 (global rank 1)" in operation
     assert "its ranks are the global ranks 1, 2" in operation
+
+
+@OURS_ONLY
+def test_shows_its_options(pools: PoolRegistry) -> None:
+    pools.get(2).run(shows_its_options)
 
 
 @OURS_ONLY

@@ -11,7 +11,7 @@ from typing import Any
 import models
 import numpy as np
 import pytest
-from harness import BACKEND, PoolRegistry
+from harness import BACKEND, ON_GLOO, PoolRegistry, ranks
 
 ROUNDING = 1e-5
 
@@ -49,6 +49,13 @@ def _alike(results: list[Any]) -> None:
 @pytest.mark.parametrize("world", [2, 3])
 def test_ddp(pools: PoolRegistry, world: int) -> None:
     _alike(_against_gloo(pools, world, models.ddp, ""))
+
+
+@pytest.mark.skipif(ON_GLOO, reason="gloo has no such setting")
+def test_ddp_without_a_progress_thread() -> None:
+    """DDP waits for futures, which does not help the operation on: the thread is started after all."""
+    with ranks(2, env={"DLSLIME_THREADS": "0"}) as pool:
+        _alike(pool.run(models.ddp, "", deadline=60))
 
 
 @pytest.mark.parametrize("hook", ["allreduce", "fp16_compress", "powerSGD", "own"])

@@ -19,7 +19,9 @@ from dlslime_torch._backend import extension
 
 TIMEOUT = timedelta(seconds=20)
 
-pytestmark = pytest.mark.skipif(ON_GLOO, reason="gloo fails some of these")
+pytestmark = pytest.mark.skipif(
+    ON_GLOO, reason="gloo gets some of these wrong: all_to_all in place, bad splits"
+)
 
 
 def all_to_all_in_place(rank: int, world: int) -> None:
