@@ -108,7 +108,7 @@ class Event {
   Waiter* waiter_ = nullptr;
 };
 
-// Work above ~32 KiB: runs with the token released, so that other operations and deadlines still move. Small work of bulk_if()
+// Work above some 10 us: runs with the token released, so that other operations and deadlines still move. Small work of bulk_if()
 // is done on the spot.
 template <class Work>
 class Bulk final : public Awaiter<Bulk<Work>> {

@@ -4,6 +4,19 @@ namespace dlslime {
 namespace {
 constexpr uint64_t kMark = uint64_t(1) << 31;     // so that no call looks like kNoFingerprint
 constexpr uint64_t kUnequal = uint64_t(1) << 25;  // the upper half is `parts`, not the root
+constexpr int kLayoutAt = 26;                     // two bits
+
+const char* name_of(Layout layout) {
+  switch (layout) {
+    case Layout::kRows:
+      return "contiguous";
+    case Layout::kChannelsLast:
+      return "channels_last";
+    case Layout::kChannelsLast3d:
+      return "channels_last_3d";
+  }
+  return "?";
+}
 }  // namespace
 
 const char* name_of(CollectiveKind kind) {
@@ -31,7 +44,8 @@ const char* name_of(CollectiveKind kind) {
 }
 
 uint64_t Call::what() const {
-  return uint64_t(kind) | uint64_t(dtype) << 8 | uint64_t(reduction) << 16 | uint64_t(reduces) << 24 | kMark |
+  return uint64_t(kind) | uint64_t(dtype) << 8 | uint64_t(reduction) << 16 | uint64_t(reduces) << 24 |
+         uint64_t(layout) << kLayoutAt | kMark |
          (parts ? kUnequal | uint64_t(parts) << 32 : uint64_t(uint32_t(root)) << 32);
 }
 
@@ -52,6 +66,7 @@ Call Call::from_what(uint64_t what) {
   call.dtype = DType(what >> 8 & 0xFF);
   call.reduction = ReduceKind(what >> 16 & 0xFF);
   call.reduces = what >> 24 & 1;
+  call.layout = Layout(what >> kLayoutAt & 3);
   const uint32_t upper = uint32_t(what >> 32);
   what& kUnequal ? call.parts = upper : call.root = int(upper);
   return call;
@@ -73,6 +88,7 @@ std::string Call::describe() const {
     if (reduces) text += std::string(name_of(reduction)) + ", ";
     if (bytes && valid(dtype)) text += std::to_string(bytes / size_of(dtype)) + " x ";
     text += name_of(dtype);
+    if (layout != Layout::kRows) text += std::string(" ") + name_of(layout);
     if (parts) text += ", in unequal parts #" + std::to_string(parts);
     if (root >= 0) text += ", root " + std::to_string(root);
     text += ")";

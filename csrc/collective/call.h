@@ -23,11 +23,15 @@ enum class CollectiveKind : uint8_t {
   kAllToAll,
 };
 
+// In which order the elements lie in memory. Ranks that disagree would take each other's elements for others.
+enum class Layout : uint8_t { kRows, kChannelsLast, kChannelsLast3d };
+
 struct Call {
   CollectiveKind kind = CollectiveKind::kBarrier;
   DType dtype = DType::U8;
   bool reduces = false;
   ReduceKind reduction = ReduceKind::Sum;
+  Layout layout = Layout::kRows;
   int root = -1;          // -1: rootless
   uint64_t bytes = 0;     // what all ranks must agree on; 0 where sizes may differ
   uint64_t sequence = 0;  // the how-manieth collective of the group, from 1; its low 32 bits travel
@@ -36,7 +40,7 @@ struct Call {
   uint32_t history = 0;   // a digest of all collectives before it: ranks that parted unnoticed notice now
   uint64_t previous = 0;  // what() of the one before it, to say where they parted
 
-  uint64_t what() const;  // kind, dtype, reduction and root (or parts) in one word
+  uint64_t what() const;  // kind, dtype, reduction, layout and root (or parts) in one word
 
   Fingerprint fingerprint() const;
   static Call from(const Fingerprint& fingerprint);

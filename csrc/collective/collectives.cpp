@@ -26,6 +26,11 @@ Call call_of(CollectiveKind kind, const ReduceSpec& spec, uint64_t bytes, int ro
   return call;
 }
 
+Call laid_out(Layout layout, Call call) {
+  call.layout = layout;
+  return call;
+}
+
 template <class Span>
 uint64_t total(std::span<const Span> parts) {
   uint64_t bytes = 0;
@@ -72,8 +77,9 @@ Task<> barrier(Group& group) {
   group.end();
 }
 
-Task<> broadcast(Group& group, DType dtype, Bytes data, int root) {
-  const Call call = group.begin(call_of(CollectiveKind::kBroadcast, dtype, data.size(), root));
+Task<> broadcast(Group& group, DType dtype, Bytes data, int root, Layout layout) {
+  const Call call =
+      group.begin(laid_out(layout, call_of(CollectiveKind::kBroadcast, dtype, data.size(), root)));
   if (LocalGroup* local = group.local())
     co_await local::broadcast(*local, call, data);
   else if (group.size() > 1)
@@ -81,8 +87,8 @@ Task<> broadcast(Group& group, DType dtype, Bytes data, int root) {
   group.end();
 }
 
-Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data) {
-  const Call call = group.begin(call_of(CollectiveKind::kAllReduce, spec, data.size()));
+Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout) {
+  const Call call = group.begin(laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, data.size())));
   if (LocalGroup* local = group.local())
     co_await local::all_reduce(*local, call, spec, data);
   else if (group.size() > 1)
@@ -92,8 +98,8 @@ Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data) {
   group.end();
 }
 
-Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root) {
-  const Call call = group.begin(call_of(CollectiveKind::kReduce, spec, data.size(), root));
+Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root, Layout layout) {
+  const Call call = group.begin(laid_out(layout, call_of(CollectiveKind::kReduce, spec, data.size(), root)));
   if (LocalGroup* local = group.local())
     co_await local::reduce(*local, call, spec, data);
   else if (group.size() > 1)

@@ -25,10 +25,10 @@ struct ReduceSpec {
 };
 
 Task<> barrier(Group& group);
-Task<> broadcast(Group& group, DType dtype, Bytes data, int root);
-Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data);
+Task<> broadcast(Group& group, DType dtype, Bytes data, int root, Layout layout = Layout::kRows);
+Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout = Layout::kRows);
 // Elsewhere than at the root `data` is left as it was.
-Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root);
+Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root, Layout layout = Layout::kRows);
 Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out);  // sizes may differ
 // `out` is read at the root only.
 Task<> gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out, int root);

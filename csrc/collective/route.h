@@ -32,11 +32,10 @@ class Outlook {
 };
 
 struct Route {
-  std::string engine;  // in use; empty: its own rank, or nothing connects the two
-  std::string
-      preferred;    // passed over, though both allow it and it was meant for such a pair; empty: none was
-  std::string why;  // that was
-  std::string hampered;  // what keeps the engine in use from its best way, at what cost; empty: nothing
+  std::string engine;     // in use; empty: its own rank, or nothing connects the two
+  std::string preferred;  // passed over, though both allow it and it was meant for the pair; empty: none
+  std::string why;        // that was
+  std::string hampered;   // what keeps the engine in use from its best way, at what cost; empty: nothing
 };
 
 // The first engine of the lower rank's preference by which both reach each other; empty: none.

@@ -32,23 +32,32 @@ void add_route(const std::string& peer, const Route& route, std::map<std::string
 }  // namespace
 
 c10::intrusive_ptr<DlslimeBackend> DlslimeBackend::create(StorePtr store, int rank, int size,
-                                                          DlslimeOptions options) {
+                                                          DlslimeOptions options, StorePtr world) {
   TORCH_CHECK_VALUE(size >= 1 && rank >= 0 && rank < size, "dlslime: rank ", rank,
                     " is not a rank of a group of ", size);
-  Invitation invitation{
-      store,           options.group_name, rank, size, GlobalRanks(options.global_ranks_in_group),
-      options.timeout, options.settings};
+  if (!world) world = world_of(store);
+  Invitation invitation{store,
+                        world,
+                        options.group_name,
+                        rank,
+                        size,
+                        GlobalRanks(options.global_ranks_in_group),
+                        options.timeout,
+                        options.settings};
   auto member = rendezvous(invitation);
   if (logs_debug())
     log_debug("group " + member->name() + " of " + std::to_string(size) + " is made, engine " +
               member->engines());
-  return c10::make_intrusive<DlslimeBackend>(std::move(member), std::move(store), std::move(options));
+  return c10::make_intrusive<DlslimeBackend>(std::move(member), std::move(store), std::move(world),
+                                             std::move(options));
 }
 
-DlslimeBackend::DlslimeBackend(std::shared_ptr<Member> member, StorePtr store, DlslimeOptions options)
+DlslimeBackend::DlslimeBackend(std::shared_ptr<Member> member, StorePtr store, StorePtr world,
+                               DlslimeOptions options)
     : Backend(member->rank(), member->size()),
       member_(std::move(member)),
       store_(std::move(store)),
+      world_(std::move(world)),
       options_(std::move(options)),
       timeout_ms_(options_.timeout.count()) {
   init();
@@ -163,6 +172,7 @@ void DlslimeBackend::registerOnCompletionHook(std::function<void(std::shared_ptr
 
 void DlslimeBackend::waitForPendingWorks() {
   check_usable();
+  member_->process().need_progress();
   while (member_->active() || (hooks_ && hooks_->pending.load())) {
     if (interrupted()) rethrow_interrupt();
     member_->executor().poll_once();

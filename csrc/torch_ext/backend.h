@@ -36,9 +36,9 @@ class DlslimeBackend final : public c10d::Backend {
   using StorePtr = c10::intrusive_ptr<c10d::Store>;
 
   // Meets the others in the store; blocks until all have come.
-  static c10::intrusive_ptr<DlslimeBackend> create(StorePtr store, int rank, int size,
-                                                   DlslimeOptions options);
-  DlslimeBackend(std::shared_ptr<Member> member, StorePtr store, DlslimeOptions options);
+  static c10::intrusive_ptr<DlslimeBackend> create(StorePtr store, int rank, int size, DlslimeOptions options,
+                                                   StorePtr world = nullptr);
+  DlslimeBackend(std::shared_ptr<Member> member, StorePtr store, StorePtr world, DlslimeOptions options);
   ~DlslimeBackend() override;
 
   std::map<std::string, std::string> report() const;
@@ -129,11 +129,13 @@ class DlslimeBackend final : public c10d::Backend {
   bool batching() const;  // this thread has opened a batch
   WorkPtr add_to_batch(BatchJob::Parts parts, const DlslimeWork::Kept& tensors);
   Batch take_batch();
+  BackendPtr take(const StorePtr& store, const std::vector<int>& ranks, const OptionsPtr& opts,
+                  StorePtr world);
   BackendPtr derive(const StorePtr& store, int rank, int size, const OptionsPtr& opts,
-                    std::vector<uint64_t> global_ranks);
+                    std::vector<uint64_t> global_ranks, StorePtr world);
 
   const std::shared_ptr<Member> member_;
-  const StorePtr store_;
+  const StorePtr store_, world_;
   mutable std::mutex mutex_;  // of options_ and batches_
   DlslimeOptions options_;
   std::map<std::thread::id, Batch> batches_;  // open ones, by who opened them

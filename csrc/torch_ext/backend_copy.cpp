@@ -63,6 +63,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::broadcast(Tensors& tensors, const c10d::
   call.dense_in_any_format(tensors[0]);
   CollectiveArgs args = copying(CollectiveKind::kBroadcast, tensors[0], opts.rootRank);
   args.output = bytes_of(tensors[0]);
+  args.layout = layout_of(tensors[0]);
   return issue(std::move(args), {OpType::BROADCAST, "dlslime:broadcast", opts.timeout, opts.asyncOp},
                {{}, tensors});
 }

@@ -12,8 +12,8 @@ constexpr int kAbortFirst = 1;
 }  // namespace
 
 DlslimeBackend::BackendPtr DlslimeBackend::derive(const StorePtr& store, int rank, int size,
-                                                  const OptionsPtr& opts,
-                                                  std::vector<uint64_t> global_ranks) {
+                                                  const OptionsPtr& opts, std::vector<uint64_t> global_ranks,
+                                                  StorePtr world) {
   check_usable();
   const auto* given = dynamic_cast<const DlslimeOptions*>(opts.get());
   const auto current = getBackendOptions();
@@ -23,12 +23,17 @@ DlslimeBackend::BackendPtr DlslimeBackend::derive(const StorePtr& store, int ran
     options.group_name = opts->group_name;
   }
   options.global_ranks_in_group = std::move(global_ranks);
-  return create(store, rank, size, std::move(options));
+  return create(store, rank, size, std::move(options), std::move(world));
+}
+
+DlslimeBackend::BackendPtr DlslimeBackend::split(const StorePtr& store, const std::vector<int>& ranks,
+                                                 const OptionsPtr& opts) {
+  return take(store, ranks, opts, world_);
 }
 
 // The members of the new group come, in this order; who is none gets nothing.
-DlslimeBackend::BackendPtr DlslimeBackend::split(const StorePtr& store, const std::vector<int>& ranks,
-                                                 const OptionsPtr& opts) {
+DlslimeBackend::BackendPtr DlslimeBackend::take(const StorePtr& store, const std::vector<int>& ranks,
+                                                const OptionsPtr& opts, StorePtr world) {
   std::vector<uint64_t> global;
   const auto mine = getBackendOptions();
   for (const int rank : ranks) {
@@ -41,12 +46,14 @@ DlslimeBackend::BackendPtr DlslimeBackend::split(const StorePtr& store, const st
   }
   const auto found = std::find(ranks.begin(), ranks.end(), rank_);
   if (found == ranks.end()) return nullptr;
-  return derive(store, int(found - ranks.begin()), int(ranks.size()), opts, std::move(global));
+  return derive(store, int(found - ranks.begin()), int(ranks.size()), opts, std::move(global),
+                std::move(world));
 }
 
 DlslimeBackend::BackendPtr DlslimeBackend::merge(const StorePtr& store, const OptionsPtr& opts,
                                                  const int& rank, const int& size) {
-  return derive(store, rank, size, opts, opts ? opts->global_ranks_in_group : std::vector<uint64_t>{});
+  return derive(store, rank, size, opts, opts ? opts->global_ranks_in_group : std::vector<uint64_t>{},
+                nullptr);
 }
 
 DlslimeBackend::BackendPtr DlslimeBackend::shrink(const std::vector<int64_t>& excluded, int flags,
@@ -64,7 +71,8 @@ DlslimeBackend::BackendPtr DlslimeBackend::shrink(const std::vector<int64_t>& ex
                     rank_, " is excluded and must not call it");
   if (flags & kAbortFirst) abort();
   const std::string prefix = "dlslime/shrink/" + std::to_string(++shrunk_);
-  return split(c10::make_intrusive<c10d::PrefixStore>(prefix, store_->clone()), ranks, opts);
+  // torch gives the global ranks new numbers afterwards: what this world's groups know means others then.
+  return take(c10::make_intrusive<c10d::PrefixStore>(prefix, store_->clone()), ranks, opts, nullptr);
 }
 
 }  // namespace dlslime

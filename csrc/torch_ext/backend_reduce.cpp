@@ -38,6 +38,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce(Tensors& tensors, const c10d::
   call.dense_in_any_format(tensors[0]);
   CollectiveArgs args = reducing(CollectiveKind::kAllReduce, call.reduction(opts.reduceOp, tensors[0]));
   args.output = bytes_of(tensors[0]);
+  args.layout = layout_of(tensors[0]);
   return issue(std::move(args), {OpType::ALLREDUCE, "dlslime:all_reduce", opts.timeout, opts.asyncOp},
                {{}, tensors});
 }
@@ -51,6 +52,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce_coalesced(Tensors& tensors,
     call.same_type(tensors[0], tensor);
     all.push_back(reducing(CollectiveKind::kAllReduce, call.reduction(opts.reduceOp, tensor)));
     all.back().output = bytes_of(tensor);
+    all.back().layout = layout_of(tensor);
   }
   return issue(std::move(all),
                {OpType::ALLREDUCE_COALESCED, "dlslime:all_reduce_coalesced", opts.timeout, opts.asyncOp},
@@ -64,6 +66,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::reduce(Tensors& tensors, const c10d::Red
   call.dense_in_any_format(tensors[0]);
   CollectiveArgs args = reducing(CollectiveKind::kReduce, call.reduction(opts.reduceOp, tensors[0]));
   args.output = bytes_of(tensors[0]);
+  args.layout = layout_of(tensors[0]);
   args.root = int(opts.rootRank);
   return issue(std::move(args), {OpType::REDUCE, "dlslime:reduce", opts.timeout, opts.asyncOp},
                {{}, tensors});

@@ -114,7 +114,7 @@ constexpr std::array kRows{
           s.connect_timeout = std::chrono::milliseconds(kConnect.parse(n, v));
         }},
     Row{"threads", "DLSLIME_THREADS", "1",
-        "threads that make progress beside the callers; 0: none until a future is asked for",
+        "threads that make progress beside the callers; 0: none until somebody waits for a future or polls",
         [](Settings& s, std::string_view n, std::string_view v) { s.threads = kThreads.parse(n, v); }},
     // The logger reads it by itself, at the first message: whatever goes wrong before this table is read is logged too.
     Row{"", "DLSLIME_LOG", kDefaultLogLevel.data(), "least level of messages on stderr",

@@ -67,11 +67,11 @@ Task<> CollectiveArgs::run(Group& group) const {
     case CollectiveKind::kBarrier:
       return barrier(group);
     case CollectiveKind::kBroadcast:
-      return broadcast(group, spec.dtype, output, root);
+      return broadcast(group, spec.dtype, output, root, layout);
     case CollectiveKind::kAllReduce:
-      return all_reduce(group, spec, output);
+      return all_reduce(group, spec, output, layout);
     case CollectiveKind::kReduce:
-      return reduce(group, spec, output, root);
+      return reduce(group, spec, output, root, layout);
     case CollectiveKind::kAllGather:
       return all_gather(group, spec.dtype, input, outputs);
     case CollectiveKind::kGather:
@@ -92,6 +92,7 @@ std::string CollectiveArgs::describe() const {
   call.dtype = spec.dtype;
   call.reduces = reduces;
   call.reduction = spec.kind;
+  call.layout = layout;
   call.root = root;
   call.sequence = sequence;
   call.bytes = input.size() + output.size();

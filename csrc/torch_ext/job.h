@@ -49,10 +49,7 @@ class Job : public Operation {
   bool claim();
   bool unclaim();  // true: it has finished meanwhile, the claimer settles after all
   bool owed() const { return !(bits_.load() & kQueued); }
-  void want_thread() {
-    bits_.fetch_or(kWanted);
-    member_->process().need_progress();
-  }
+  void want_thread() { bits_.fetch_or(kWanted); }
 
  protected:
   void finished() noexcept override;
@@ -78,6 +75,7 @@ struct CollectiveArgs {
   CollectiveKind kind = CollectiveKind::kBarrier;
   bool reduces = false;
   ReduceSpec spec;  // of copies: the dtype only
+  Layout layout = Layout::kRows;
   int root = -1;
   uint64_t sequence = 0;
   ConstBytes input;

@@ -6,7 +6,7 @@ namespace dlslime {
 
 using std::chrono::microseconds;
 
-Member::Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks, StorePtr store)
+Member::Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks, const void* world)
     : process_(process),
       group_(std::move(group)),
       name_(group_->name()),
@@ -14,7 +14,7 @@ Member::Member(Process& process, std::unique_ptr<Group> group, GlobalRanks globa
       why_no_pages_(group_->why_no_pages()),
       routes_(group_->routes()),
       global_ranks_(std::move(global_ranks)),
-      store_(std::move(store)),
+      world_(world),
       rank_(group_->rank()),
       size_(group_->size()) {
   process_.enlist(*this);
@@ -38,14 +38,12 @@ void Member::describe(const std::string& description) {
 
 std::vector<int> Member::ahead() const { return group_ ? group_->ahead() : std::vector<int>(); }
 
-Status Member::lost(const StorePtr& store, uint64_t global_rank) const {
-  if (state_.load() != State::kOpen || !group_ || store != store_) return {};
+void Member::add_lost(std::map<uint64_t, Status>* all) const {
+  if (state_.load() != State::kOpen || !group_) return;
   for (int rank = 0; rank < size_; ++rank) {
-    if (global_ranks_.at(rank) != global_rank) continue;
     const Status why = group_->channel().lost(rank);
-    return why.ok() ? why : why.during("group " + name() + " lost it");
+    if (!why.ok()) all->emplace(global_ranks_.at(rank), why.during("group " + name() + " lost it"));
   }
-  return {};
 }
 
 // Counts first and looks then, while close() says so first and counts then: one of the two sees the other.

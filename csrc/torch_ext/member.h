@@ -6,16 +6,16 @@
 //   left     new operations are refused, those that were active have failed   close()
 //   closed   the group is gone (or goes with the last operation)              -
 //
-// Threads:    any, and never under the token, but for ahead() and lost(), which need it, and name(), which does not mind.
+// Threads:    any, and never under the token, but for ahead() and add_lost(), which need it, and name(), which does not mind.
 // Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group alive.
 // Errors:     enter() answers why nothing can be issued; nothing throws.
 // Units:      Nanos.
 // Invariants: bounded: nothing here waits longer than the time it is given.
 #pragma once
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
-#include <torch/csrc/distributed/c10d/Store.hpp>
 #include <vector>
 
 #include "collective/group.h"
@@ -26,8 +26,9 @@ namespace dlslime {
 
 class Member {
  public:
-  using StorePtr = c10::intrusive_ptr<c10d::Store>;
-  Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks, StorePtr store);
+  // `world`: equal for groups whose global ranks mean the same processes; the caller keeps what lies there as long as the member
+  // is open.
+  Member(Process& process, std::unique_ptr<Group> group, GlobalRanks global_ranks, const void* world);
   ~Member();
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
@@ -40,8 +41,9 @@ class Member {
   void describe(const std::string& description);
   // Under the token: who waits for this rank to begin a collective.
   std::vector<int> ahead() const;
-  // Under the token: how this group lost the process that is `global_rank` in the world of `store`; ok: it did not, or has none.
-  Status lost(const StorePtr& store, uint64_t global_rank) const;
+  // Under the token: adds who can't be reached any more though it has not left, by global rank, and why.
+  void add_lost(std::map<uint64_t, Status>* all) const;
+  const void* world() const { return world_; }
   const std::string& engines() const { return engines_; }
   const std::vector<Route>& routes() const { return routes_; }
   const std::string& why_no_pages() const { return why_no_pages_; }
@@ -75,8 +77,7 @@ class Member {
   const std::string name_, engines_, why_no_pages_;
   const std::vector<Route> routes_;  // the group's: reported after it is gone, too
   const GlobalRanks global_ranks_;
-  const StorePtr
-      store_;  // in which the ranks met, without prefixes: global ranks mean the same in groups that share it
+  const void* const world_;
   const int rank_, size_;
   std::string description_;
   std::atomic<bool> describing_{false}, described_{false};

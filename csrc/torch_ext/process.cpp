@@ -109,7 +109,9 @@ void Process::listen() {
 
 void Process::start_progress() {
   const std::lock_guard lock(mutex_);
-  if (!dead() && !progresses_.exchange(true)) executor_.start_progress_thread();
+  if (dead() || progresses_.load()) return;
+  executor_.start_progress_thread();
+  progresses_.store(true);
 }
 
 // ---- the end ----

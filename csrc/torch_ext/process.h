@@ -52,7 +52,7 @@ class Process {
   void need_engines(const Settings& settings, const std::string& address);
   std::map<std::string, std::string> missing() const;  // engines asked for that could not be made -> why
 
-  // Somebody waits in a way that does not help (a future, a hook): the progress thread runs from now on, whatever
+  // Somebody waits in a way that does not drive (a future, a hook, polling): the progress thread runs from now on, whatever
   // `threads` says.
   void need_progress() {
     if (!progresses_.load(std::memory_order_relaxed)) [[unlikely]]

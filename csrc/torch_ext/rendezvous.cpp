@@ -1,6 +1,7 @@
 #include "torch_ext/rendezvous.h"
 
 #include <algorithm>
+#include <map>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -28,14 +29,11 @@ std::string key(const char* round, int rank) {
   return std::string("dlslime/") + round + "/" + std::to_string(rank);
 }
 
-Member::StorePtr without_prefix(const Member::StorePtr& store) {
-  auto* prefixed = dynamic_cast<c10d::PrefixStore*>(store.get());
-  return prefixed ? prefixed->getUnderlyingNonPrefixStore() : store;
-}
-
 // Where peers reach this host: the address that leads to the store's host. Empty: the store is a file or
 // memory.
-std::string address_towards(const Member::StorePtr& store) {
+std::string address_towards(StorePtr store) {
+  if (auto* prefixed = dynamic_cast<c10d::PrefixStore*>(store.get()))
+    store = prefixed->getUnderlyingNonPrefixStore();
   const auto* server = dynamic_cast<c10d::TCPStore*>(store.get());
   return server ? route_to(server->getHost()) : std::string();
 }
@@ -45,11 +43,8 @@ class Rounds {
   Rounds(const Invitation& invitation, Process& process)
       : in_(invitation),
         process_(process),
-        store_(without_prefix(invitation.store)),
         clock_(process.executor().clock()),
         deadline_(deadline_after(clock_, invitation.timeout)) {}
-
-  const Member::StorePtr& store() const { return store_; }
 
   Deadline deadline() const { return {deadline_, in_.timeout}; }
 
@@ -57,13 +52,10 @@ class Rounds {
   std::vector<std::string> exchange(const char* round, const std::string& mine) {
     std::vector<std::string> keys, blobs;
     for (int rank = 0; rank < in_.size; ++rank) keys.push_back(key(round, rank));
-    try {
-      in_.store->set(keys[size_t(in_.rank)], std::vector<uint8_t>(mine.begin(), mine.end()));
-      for (size_t rank = 0; rank < keys.size(); ++rank) wait_for(keys, rank);
-      for (const auto& blob : in_.store->multiGet(keys)) blobs.emplace_back(blob.begin(), blob.end());
-    } catch (const c10::DistNetworkError& error) {
-      throw_if_failed(Status(Code::kLinkLost, error.what_without_backtrace()), "the store, while " + where());
-    }
+    ask([&] { in_.store->set(keys[size_t(in_.rank)], std::vector<uint8_t>(mine.begin(), mine.end())); });
+    for (size_t rank = 0; rank < keys.size(); ++rank) wait_for(keys, rank);
+    for (const auto& blob : ask([&] { return in_.store->multiGet(keys); }))
+      blobs.emplace_back(blob.begin(), blob.end());
     return blobs;
   }
 
@@ -81,33 +73,54 @@ class Rounds {
   }
 
  private:
+  template <class F>
+  auto ask(F call) const -> decltype(call()) {
+    try {
+      return call();
+    } catch (const c10::DistNetworkError& error) {
+      throw_if_failed(Status(Code::kLinkLost, error.what_without_backtrace()), "the store, while " + where());
+      throw;
+    }
+  }
+
+  bool has(const std::string& key) const {
+    return ask([&] { return in_.store->check({key}); });
+  }
+
   void wait_for(const std::vector<std::string>& keys, size_t rank) {
-    for (microseconds pause = kFirstPause; !in_.store->check({keys[rank]});
-         pause = std::min(2 * pause, kLongestPause)) {
+    for (microseconds pause = kFirstPause; !has(keys[rank]); pause = std::min(2 * pause, kLongestPause)) {
       if (interrupted()) rethrow_interrupt();
-      throw_if_failed(lost(int(rank)), where());
+      give_up_on_the_lost(keys, rank);
       if (clock_.now() >= deadline_) throw_if_failed(Status(Code::kTimeout, missing(keys)), where());
       std::this_thread::sleep_for(pause);
     }
   }
 
-  // Who died as a member of another group will not come to this one.
-  Status lost(int rank) const {
-    Status why;
+  // Who died as a member of another group will not come to this one. Who was cut off may have died, or find another way.
+  void give_up_on_the_lost(const std::vector<std::string>& keys, size_t from) {
+    std::map<uint64_t, Status> lost;
     process_.listen();
     process_.executor().with_token([&] {
       process_.look_at_members([&](const Member& member) {
-        if (why.ok()) why = member.lost(store_, in_.global_ranks.at(rank));
+        if (member.world() == in_.world.get()) member.add_lost(&lost);
       });
     });
-    return why.ok() ? why : why.during("rank " + in_.global_ranks.name(rank) + " has not come");
+    for (size_t rank = from; !lost.empty() && rank < keys.size(); ++rank) {
+      const auto found = lost.find(in_.global_ranks.at(int(rank)));
+      if (found == lost.end()) continue;
+      const Nanos now = clock_.now(), since = lost_since_.try_emplace(rank, now).first->second;
+      const bool dead = found->second.code() == Code::kPeerDied;
+      if ((!dead && now - since < in_.settings.connect_timeout) || has(keys[rank])) continue;
+      throw_if_failed(found->second.during("rank " + in_.global_ranks.name(int(rank)) + " has not come"),
+                      where());
+    }
   }
 
   std::string missing(const std::vector<std::string>& keys) {
     std::string ranks;
     int count = 0;
     for (size_t rank = 0; rank < keys.size(); ++rank) {
-      if (in_.store->check({keys[rank]})) continue;
+      if (has(keys[rank])) continue;
       ranks += (count++ ? ", " : "") + in_.global_ranks.name(int(rank));
     }
     return "after " + std::to_string(in_.timeout.count()) + " ms rank" + (count > 1 ? "s " : " ") + ranks +
@@ -116,9 +129,9 @@ class Rounds {
 
   const Invitation& in_;
   Process& process_;
-  const Member::StorePtr store_;
   const Clock& clock_;
   const Nanos deadline_;
+  std::map<size_t, Nanos> lost_since_;  // by rank
 };
 
 int count_local(const std::vector<std::string>& hellos) {
@@ -154,12 +167,22 @@ void shake_hands(const std::shared_ptr<Member>& member, uint64_t phase, const Ro
 
 }  // namespace
 
+StorePtr world_of(const StorePtr& store) {
+  StorePtr world = store;
+  while (auto* prefixed = dynamic_cast<c10d::PrefixStore*>(world.get())) {
+    StorePtr inner = prefixed->getUnderlyingStore();
+    if (!dynamic_cast<c10d::PrefixStore*>(inner.get())) break;
+    world = std::move(inner);
+  }
+  return world;
+}
+
 std::shared_ptr<Member> rendezvous(const Invitation& in) {
   in.settings.check();
   Process& process = Process::current(in.settings);
   Executor& executor = process.executor();
   Rounds rounds(in, process);
-  process.need_engines(in.settings, address_towards(rounds.store()));
+  process.need_engines(in.settings, address_towards(in.store));
 
   std::unique_ptr<GroupBuilder> builder;
   const auto destroy = [&] { executor.with_token([&] { builder.reset(); }); };
@@ -193,7 +216,7 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
   }
   destroy();
   for (const Notice& notice : notices) log_warning_once(notice.key, notice.text);
-  auto member = std::make_shared<Member>(process, std::move(group), in.global_ranks, rounds.store());
+  auto member = std::make_shared<Member>(process, std::move(group), in.global_ranks, in.world.get());
   shake_hands(member, 0, rounds);
   rounds.forget();
   shake_hands(member, 1, rounds);

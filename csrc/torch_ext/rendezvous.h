@@ -22,8 +22,14 @@
 
 namespace dlslime {
 
+using StorePtr = c10::intrusive_ptr<c10d::Store>;
+
+// What groups of one torch world have in common: the innermost prefix of their stores, or the store where there is none.
+StorePtr world_of(const StorePtr& store);
+
 struct Invitation {
-  c10::intrusive_ptr<c10d::Store> store;
+  StorePtr store;
+  StorePtr world;  // a group made over the same one that has lost a rank knows that it will not come
   std::string name;
   int rank = 0;
   int size = 1;

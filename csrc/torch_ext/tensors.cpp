@@ -191,6 +191,12 @@ void Checker::tag(int tag) const {
 
 // ---- bytes ----
 
+// Whatever is contiguous in more than one format lies in rows: its elements are in the same order in both.
+Layout layout_of(const at::Tensor& tensor) {
+  if (tensor.is_contiguous()) return Layout::kRows;
+  return tensor.dim() == 5 ? Layout::kChannelsLast3d : Layout::kChannelsLast;
+}
+
 Bytes bytes_of(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
 }

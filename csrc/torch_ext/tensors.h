@@ -23,7 +23,7 @@ class Checker {
   Checker(const char* call, int rank, int size) : call_(call), rank_(rank), size_(size) {}
 
   void dense(const at::Tensor& tensor) const;
-  // Also channels_last, as torch's own backends take it: for calls of one tensor, which all ranks give in one format.
+  // Also channels_last, as torch's own backends take it: for calls of one tensor.
   void dense_in_any_format(const at::Tensor& tensor) const;
   void one(size_t tensors, const char* what) const;           // exactly one tensor
   void list(const Tensors& tensors, const char* what) const;  // one per rank
@@ -48,6 +48,7 @@ class Checker {
 };
 
 DType dtype_of(const at::Tensor& tensor);  // U8 for types that only copies know
+Layout layout_of(const at::Tensor& tensor);
 Bytes bytes_of(const at::Tensor& tensor);
 bool overlap(const at::Tensor& one, const at::Tensor& other);  // both dense
 std::vector<Bytes> bytes_of(const Tensors& tensors);

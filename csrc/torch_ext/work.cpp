@@ -66,6 +66,7 @@ void DlslimeWork::background() {
   hooks_->pending.fetch_add(1);
   job_->time();
   job_->want_thread();
+  job_->member().process().need_progress();
 }
 
 void DlslimeWork::submit() {
@@ -107,6 +108,7 @@ bool DlslimeWork::isCompleted() {
   if (open_) return false;
   if (!job_->done()) {
     job_->member().process().check_alive();
+    job_->member().process().need_progress();
     job_->executor().poll_once();
   }
   if (!settled()) return false;
@@ -234,7 +236,7 @@ c10::intrusive_ptr<c10::ivalue::Future> DlslimeWork::getFutureResult() {
 }
 
 DlslimeWork::Future DlslimeWork::future(Promise& promise, c10::TypePtr type) {
-  issued();
+  if (!issued().done()) job_->member().process().need_progress();
   Promise due;
   {
     const std::lock_guard guard(lock_);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -227,6 +229,27 @@ def test_errors_of_a_subgroup_name_global_ranks(engine: str) -> None:
     assert "on rank 0 (global rank 1)" in creation
     assert "on rank 0 (global rank 1)" in operation
     assert "its ranks are the global ranks 1, 2" in operation
+
+
+A_KEPT_WORK = """
+import torch
+import torch.distributed as dist
+
+store = dist.TCPStore("127.0.0.1", 0, 1, True)
+dist.init_process_group("dlslime", store=store, rank=0, world_size=1)
+work = dist.all_reduce(torch.ones(1), async_op=True)
+work.wait()
+dist.destroy_process_group()
+port = store.port
+del store
+dist.TCPStore("127.0.0.1", port, 1, True)
+"""
+
+
+@OURS_ONLY
+def test_a_kept_work_does_not_keep_the_store() -> None:
+    """Whose server would go on listening."""
+    subprocess.run([sys.executable, "-c", A_KEPT_WORK], check=True, timeout=60)
 
 
 @OURS_ONLY

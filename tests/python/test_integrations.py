@@ -5,12 +5,15 @@ At two ranks every sum has one order, so the results must be the same bits; abov
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import models
 import numpy as np
 import pytest
+import torch
+import torch.distributed as dist
 from harness import BACKEND, ON_GLOO, PoolRegistry, ranks
 
 ROUNDING = 1e-5
@@ -56,6 +59,21 @@ def test_ddp_without_a_progress_thread() -> None:
     """DDP waits for futures, which does not help the operation on: the thread is started after all."""
     with ranks(2, env={"DLSLIME_THREADS": "0"}) as pool:
         _alike(pool.run(models.ddp, "", deadline=60))
+
+
+def polled(rank: int, world: int) -> None:
+    tensor = torch.ones(1 << 20)
+    work = dist.all_reduce(tensor, async_op=True)
+    assert work is not None
+    while not work.is_completed():
+        time.sleep(0.001)
+    assert float(tensor[-1]) == world
+
+
+@pytest.mark.skipif(ON_GLOO, reason="gloo has no such setting")
+def test_polling_without_a_progress_thread() -> None:
+    with ranks(2, env={"DLSLIME_THREADS": "0"}) as pool:
+        pool.run(polled)
 
 
 @pytest.mark.parametrize("hook", ["allreduce", "fp16_compress", "powerSGD", "own"])

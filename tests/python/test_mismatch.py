@@ -74,6 +74,11 @@ DISAGREEMENTS: dict[str, tuple[tuple[int, torch.dtype, Call], tuple[int, torch.d
         (1000, torch.float32, lambda b: dist.all_reduce(b.tensor)),
         ["max", "sum"],
     ),
+    "memory format": (
+        (1000, torch.float32, lambda b: dist.all_reduce(b.tensor.view(2, 10, 10, 5).permute(0, 3, 1, 2))),
+        (1000, torch.float32, lambda b: dist.all_reduce(b.tensor.view(2, 5, 10, 10))),
+        ["x float32 channelslast)", "x float32)"],
+    ),
     "root": (
         (1000, torch.float32, lambda b: dist.broadcast(b.tensor, 2)),
         (1000, torch.float32, lambda b: dist.broadcast(b.tensor, 0)),

@@ -28,8 +28,8 @@ class RingPipe final : public BytePipe {
  public:
   RingPipe(std::shared_ptr<ShmPeer> peer, SharedMemory mine, SharedMemory theirs);
   ~RingPipe() override;
-  static void abandon(
-      const SharedMemory& offered);  // a ring that no pipe was made of: whoever opened it sees its end
+  // A ring that no pipe was made of: whoever opened it sees its end.
+  static void abandon(const SharedMemory& offered);
 
   size_t write(std::span<const iovec> parts) override;
   size_t read(std::span<std::byte> into) override;
