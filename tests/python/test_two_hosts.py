@@ -15,8 +15,13 @@ JOB = Path(__file__).with_name("two_hosts_job.py")
 NAMES = ("a", "b")
 
 
-def ip(*args: str) -> None:
-    subprocess.run(["ip", *args], check=True, capture_output=True, timeout=10)
+def ip(*args: str, within: tuple[str, ...] = ()) -> None:
+    subprocess.run([*within, "ip", *args], check=True, capture_output=True, timeout=10)
+
+
+def inside(namespace: str) -> tuple[str, ...]:
+    """What runs a command there. Not `ip -n`, which mounts things, and can't where the root is no mount point."""
+    return ("nsenter", f"--net=/run/netns/{namespace}")
 
 
 @pytest.fixture
@@ -36,9 +41,9 @@ def hosts() -> Iterator[list[tuple[str, str]]]:
         ip("link", "add", f"{tag}x", "type", "veth", "peer", "name", f"{tag}y")
         for (namespace, address), cable in zip(made, (f"{tag}x", f"{tag}y"), strict=True):
             ip("link", "set", cable, "netns", namespace)
-            ip("-n", namespace, "addr", "add", f"{address}/24", "dev", cable)
-            ip("-n", namespace, "link", "set", cable, "up")
-            ip("-n", namespace, "link", "set", "lo", "up")
+            ip("addr", "add", f"{address}/24", "dev", cable, within=inside(namespace))
+            ip("link", "set", cable, "up", within=inside(namespace))
+            ip("link", "set", "lo", "up", within=inside(namespace))
         yield made
     finally:
         for namespace, _ in made:
@@ -55,7 +60,7 @@ def start(rank: int, namespace: str, master: str, **env: str) -> subprocess.Pope
         "OMP_NUM_THREADS": "1",
         **env,
     }
-    command = ["ip", "netns", "exec", namespace, sys.executable, str(JOB)]
+    command = [*inside(namespace), sys.executable, str(JOB)]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
