@@ -52,6 +52,10 @@ class Executor {
   const Clock& clock() const { return clock_; }
 
   void submit(Operation& op);  // asynchronous: begins here if the token is free
+  // The same, for what its caller most likely waits for at once: waking the progress thread would cost more than the operation.
+  // It looks within 100 us instead, in case nobody waits.
+  void submit_awaited(Operation& op);
+  void kick();  // wake the progress thread if there is work and nobody waits
   // Submit and wait, on this thread from start to end in the usual case.
   bool run(Operation& op, Nanos until);
   bool wait(Operation& op, Nanos until);  // true: done; false: `until` passed and the operation goes on
@@ -114,8 +118,8 @@ class Executor {
   void release_token();
   void notify();  // wakes the threads that wait for the token or for their operation
   void wait_for_token(Nanos until, const Operation* op);
-  void kick();  // wake the progress thread if there is work and nobody waits
 
+  void begin_submitted(Operation& op);
   void push_inbox(Operation& op);
   bool drain_inbox();
   void accept(Operation& op);
@@ -137,6 +141,7 @@ class Executor {
   void relax(const Ladder& ladder, Nanos& idle_since, Nanos until);
   void sleep(Nanos now, Nanos until);
   void progress_loop();
+  void park();
 
   const Clock& clock_;
   Sleeper* sleeper_;
@@ -157,6 +162,8 @@ class Executor {
   std::atomic<bool> asleep_{false};
   alignas(128) std::atomic<uint32_t> work_{0};
   std::atomic<uint32_t> parked_{0};
+  std::atomic<bool> dozing_{false};   // parked, but it looks up by itself every now and then
+  std::atomic<uint32_t> awaited_{0};  // how many submit_awaited() there were
   std::atomic<bool> stop_{false};
   std::thread progress_;
 };

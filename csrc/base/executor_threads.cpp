@@ -2,6 +2,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/executor.h"
 #include "base/futex.h"
@@ -16,6 +17,8 @@ namespace {
 constexpr Nanos kLongestSleep = milliseconds(50);
 // The progress thread shares the CPUs with those who compute while it waits: it does not burn them.
 constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
+// How often a dozing progress thread looks up, and how long after the last awaited operation it sleeps fast.
+constexpr Nanos kDoze = microseconds(100), kDozeFor = milliseconds(2);
 // Deadlines are looked at after so many busy passes even if something always moves.
 constexpr unsigned kPassesBetweenChecks = 256;
 
@@ -84,7 +87,7 @@ void Executor::kick() {
 
 // ---- callers ----
 
-void Executor::submit(Operation& op) {
+void Executor::begin_submitted(Operation& op) {
   push_inbox(op);
   if (try_token()) {
     pass(false);
@@ -92,7 +95,17 @@ void Executor::submit(Operation& op) {
   } else if (sleeper_ && asleep_.load()) {
     sleeper_->wake();
   }
+}
+
+void Executor::submit(Operation& op) {
+  begin_submitted(op);
   kick();
+}
+
+void Executor::submit_awaited(Operation& op) {
+  begin_submitted(op);
+  awaited_.fetch_add(1, std::memory_order_relaxed);
+  if (!dozing_.load()) kick();
 }
 
 bool Executor::run(Operation& op, Nanos until) {
@@ -192,15 +205,28 @@ void Executor::stop_progress_thread() {
   progress_.join();
 }
 
+// Until there is work that nobody waits for. Who has just seen awaited operations come dozes for a while: the next need not wake it.
+void Executor::park() {
+  uint32_t seen = work_.load(), awaited = awaited_.load();
+  Nanos doze_until{0};
+  parked_.store(1);
+  while (!stop_.load()) {
+    const uint32_t before = std::exchange(awaited, awaited_.load());
+    if (awaited != before) doze_until = clock_.now() + kDozeFor;
+    const bool doze = doze_until.count() > 0 && clock_.now() < doze_until;
+    dozing_.store(doze);  // before the look at what there is: who submits has looked at it after
+    const bool just_came = doze && awaited != before;  // its caller may be about to wait
+    if (!idle() && !waiters_.load() && !just_came) break;
+    futex_wait(work_, seen, doze ? kDoze : kNever);
+    seen = work_.load();
+  }
+  dozing_.store(false);
+  parked_.store(0);
+}
+
 void Executor::progress_loop() {
   while (!stop_.load()) {
-    uint32_t seen = work_.load();
-    parked_.store(1);
-    while (!stop_.load() && (idle() || waiters_.load())) {
-      futex_wait(work_, seen, kNever);
-      seen = work_.load();
-    }
-    parked_.store(0);
+    park();
     if (stop_.load()) return;
     if (!demands_.load() && try_token()) {
       drive(nullptr, kNever);

@@ -71,7 +71,10 @@ void DlslimeWork::background() {
 
 void DlslimeWork::submit() {
   background();
-  job_->executor().submit(*job_);
+  // What is done before this returns is settled here: waking the completion thread for it would cost more than a small message.
+  const bool mine = job_->claim();
+  job_->awaited() ? job_->executor().submit_awaited(*job_) : job_->executor().submit(*job_);
+  if (mine && (job_->done() ? job_->owed() : job_->unclaim())) settle();
 }
 
 void DlslimeWork::run() {
@@ -236,7 +239,10 @@ c10::intrusive_ptr<c10::ivalue::Future> DlslimeWork::getFutureResult() {
 }
 
 DlslimeWork::Future DlslimeWork::future(Promise& promise, c10::TypePtr type) {
-  if (!issued().done()) job_->member().process().need_progress();
+  if (!issued().done()) {
+    job_->member().process().need_progress();
+    job_->executor().kick();
+  }
   Promise due;
   {
     const std::lock_guard guard(lock_);

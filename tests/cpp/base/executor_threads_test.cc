@@ -128,6 +128,23 @@ TEST_F(ThreadsTest, TheProgressThreadRunsWhatNobodyWaitsFor) {
   for (auto& op : ops) EXPECT_TRUE(op->done());
 }
 
+TEST_F(ThreadsTest, TheProgressThreadRunsWhatIsAwaitedByNobodyAfterAll) {
+  executor.start_progress_thread();
+  for (int round = 0; round < 200; ++round) {
+    std::atomic<bool> ran{false};
+    Program op([&ran]() -> Task<> { co_await bulk([&ran] { ran = true; }); });
+    executor.submit_awaited(op);
+    if (round % 3 == 0) {
+      ASSERT_TRUE(executor.wait(op, kNever));
+    } else {
+      ASSERT_TRUE(eventually([&] { return op.done(); })) << "round " << round;
+    }
+    EXPECT_TRUE(ran);
+    // Through all its states: looking up often, about to sleep fast, fast asleep.
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 37 % 3000));
+  }
+}
+
 TEST_F(ThreadsTest, TheProgressThreadKeepsDeadlines) {
   executor.start_progress_thread();
   std::atomic<bool> never{false};
