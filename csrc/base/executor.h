@@ -1,7 +1,7 @@
 // Executor: runs coroutines. Whoever waits holds the token and advances every operation that can move; when nobody waits the
 // progress thread does; when nothing moves everybody sleeps (design: "operations are coroutines").
 //
-// Threads:    submit, run, wait, cancel, with_token, poll_once: any thread. The rest: under the token.
+// Threads:    submit, submit_awaited, kick, run, wait, cancel, with_token, poll_once: any thread. The rest: under the token.
 // Ownership:  operations belong to the caller until done; pollers and the sleeper outlive the executor's use of them.
 // Errors:     operations end with a Status; nothing here throws. What a body, bulk work or a poller throws ends the operation, or
 //             all that are active, with kInternal.
@@ -53,7 +53,7 @@ class Executor {
 
   void submit(Operation& op);  // asynchronous: begins here if the token is free
   // The same, for what its caller most likely waits for at once: waking the progress thread would cost more than the operation.
-  // It looks within 100 us instead, in case nobody waits.
+  // It looks after some 200 us instead (a millisecond while more of them come), in case nobody waits.
   void submit_awaited(Operation& op);
   void kick();  // wake the progress thread if there is work and nobody waits
   // Submit and wait, on this thread from start to end in the usual case.
@@ -137,16 +137,23 @@ class Executor {
   bool resume_ready();
   bool run_bulk();
   bool poll_all();
+  bool checked_pass(bool with_bulk);
   void drive(const Operation* op, Nanos until);
   void relax(const Ladder& ladder, Nanos& idle_since, Nanos until);
   void sleep(Nanos now, Nanos until);
   void progress_loop();
-  void park();
+  struct Doze {  // what the progress thread remembers from look to look
+    uint32_t kicks, awaited;
+    Nanos until{0};
+    int put_offs = 0;
+  };
+  void park(Doze& doze);
 
   const Clock& clock_;
   Sleeper* sleeper_;
   Ladder ladder_;
   FramePool frames_;
+  unsigned passes_ = 0;
   std::vector<Poller*> pollers_;
   List<Operation, ActiveTag> active_;
   List<Wait, WaitTag> polled_, ready_, bulk_;

@@ -19,6 +19,7 @@ constexpr Nanos kLongestSleep = milliseconds(50);
 constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
 // How often a dozing progress thread looks up, and how long after the last awaited operation it sleeps fast.
 constexpr Nanos kDoze = microseconds(100), kDozeFor = milliseconds(2);
+constexpr int kMostPutOffs = 8;  // looks that find work, but work that has just come
 // Deadlines are looked at after so many busy passes even if something always moves.
 constexpr unsigned kPassesBetweenChecks = 256;
 
@@ -89,8 +90,8 @@ void Executor::kick() {
 
 void Executor::begin_submitted(Operation& op) {
   push_inbox(op);
-  if (try_token()) {
-    pass(false);
+  if (!demands_.load() && try_token()) {
+    checked_pass(false);
     release_token();
   } else if (sleeper_ && asleep_.load()) {
     sleeper_->wake();
@@ -146,17 +147,21 @@ void Executor::cancel(Operation& op, Status why) {
 
 // ---- driving ----
 
+// Also where short operations follow each other without a pause, the deadlines of others count.
+bool Executor::checked_pass(bool with_bulk) {
+  const bool moved = pass(with_bulk);
+  if (moved && ++passes_ % kPassesBetweenChecks == 0) check_deadlines();
+  return moved;
+}
+
 void Executor::drive(const Operation* op, Nanos until) {
   Nanos idle_since{0};
-  unsigned passes = 0;
   while (op ? !op->done() : (!idle() && !waiters_.load() && !stop_.load())) {
     // A driver holds the token for as long as its operation takes: who wants to abort that operation is let in. Our caller
     // comes back, unless another drives by then, who may finish our operation.
     if (demands_.load(std::memory_order_relaxed)) break;
-    if (pass()) {
+    if (checked_pass(true)) {
       idle_since = Nanos{0};
-      if (++passes % kPassesBetweenChecks) continue;
-      check_deadlines();
     } else {
       relax(op ? ladder_ : kBackground, idle_since, until);
     }
@@ -206,34 +211,33 @@ void Executor::stop_progress_thread() {
 }
 
 // Until there is work that nobody waits for. Who has just seen awaited operations come dozes for a while: the next need not wake it.
-void Executor::park() {
-  uint32_t seen = work_.load(), awaited = awaited_.load();
-  Nanos doze_until{0};
+void Executor::park(Doze& doze) {
   parked_.store(1);
   while (!stop_.load()) {
-    const uint32_t before = std::exchange(awaited, awaited_.load());
-    if (awaited != before) doze_until = clock_.now() + kDozeFor;
-    const bool doze = doze_until.count() > 0 && clock_.now() < doze_until;
-    dozing_.store(doze);  // before the look at what there is: who submits has looked at it after
-    const bool just_came = doze && awaited != before;  // its caller may be about to wait
-    if (!idle() && !waiters_.load() && !just_came) break;
-    futex_wait(work_, seen, doze ? kDoze : kNever);
-    seen = work_.load();
+    const uint32_t kicks_before = std::exchange(doze.kicks, work_.load());
+    const uint32_t awaited_before = std::exchange(doze.awaited, awaited_.load());
+    const bool kicked = doze.kicks != kicks_before, just_came = doze.awaited != awaited_before;
+    if (just_came) doze.until = clock_.now() + kDozeFor;
+    const bool dozes = doze.until.count() > 0 && clock_.now() < doze.until;
+    dozing_.store(dozes);  // before the look at what there is: who submits has looked at it after
+    const bool put_off = dozes && just_came && !kicked && doze.put_offs < kMostPutOffs;
+    doze.put_offs = put_off ? doze.put_offs + 1 : 0;
+    if (!put_off && active_count_.load() && !waiters_.load()) break;
+    futex_wait(work_, doze.kicks, dozes ? kDoze : kNever);
   }
   dozing_.store(false);
   parked_.store(0);
 }
 
 void Executor::progress_loop() {
+  Doze doze{work_.load(), awaited_.load()};
   while (!stop_.load()) {
-    park();
+    park(doze);
     if (stop_.load()) return;
-    if (!demands_.load() && try_token()) {
-      drive(nullptr, kNever);
-      release_token();
-    } else {
-      wait_for_token(kNever, nullptr);
-    }
+    if (waiters_.load()) continue;
+    acquire_token();
+    drive(nullptr, kNever);
+    release_token();
   }
 }
 

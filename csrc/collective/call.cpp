@@ -6,16 +6,16 @@ constexpr uint64_t kMark = uint64_t(1) << 31;     // so that no call looks like 
 constexpr uint64_t kUnequal = uint64_t(1) << 25;  // the upper half is `parts`, not the root
 constexpr int kLayoutAt = 26;                     // two bits
 
-const char* name_of(Layout layout) {
+const char* suffix_of(Layout layout) {
   switch (layout) {
     case Layout::kRows:
-      return "contiguous";
+      return "";
     case Layout::kChannelsLast:
-      return "channels_last";
+      return " channels_last";
     case Layout::kChannelsLast3d:
-      return "channels_last_3d";
+      return " channels_last_3d";
   }
-  return "?";
+  return " of unknown layout";
 }
 }  // namespace
 
@@ -87,8 +87,7 @@ std::string Call::describe() const {
     text += "(";
     if (reduces) text += std::string(name_of(reduction)) + ", ";
     if (bytes && valid(dtype)) text += std::to_string(bytes / size_of(dtype)) + " x ";
-    text += name_of(dtype);
-    if (layout != Layout::kRows) text += std::string(" ") + name_of(layout);
+    text += std::string(name_of(dtype)) + suffix_of(layout);
     if (parts) text += ", in unequal parts #" + std::to_string(parts);
     if (root >= 0) text += ", root " + std::to_string(root);
     text += ")";

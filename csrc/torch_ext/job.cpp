@@ -1,5 +1,7 @@
 #include "torch_ext/job.h"
 
+#include <sched.h>
+
 namespace dlslime {
 
 Job::Job(std::shared_ptr<Member> member, Order order, Deadline deadline)
@@ -20,7 +22,9 @@ bool Job::claim() {
 
 bool Job::unclaim() {
   const uint8_t old = bits_.fetch_and(uint8_t(~kClaimed));
-  return (old & kFinished) && !(old & kQueued);
+  if (!(old & kFinished) || (old & kQueued)) return false;
+  while (!done()) sched_yield();  // finished() is about to say so, and touches us until then
+  return true;
 }
 
 void Job::finished() noexcept {

@@ -49,7 +49,7 @@ class Job : public Operation {
   // Before it is issued: who settles.
   void settle_by(CompletionThread::Item& item) { item_ = &item; }
   bool claim();
-  bool unclaim();  // true: it has finished meanwhile, the claimer settles after all
+  bool unclaim();  // true: it is done meanwhile, the claimer settles after all
   bool owed() const { return !(bits_.load() & kQueued); }
   void want_thread() { bits_.fetch_or(kWanted); }
 

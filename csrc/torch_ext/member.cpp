@@ -38,11 +38,16 @@ void Member::describe(const std::string& description) {
 
 std::vector<int> Member::ahead() const { return group_ ? group_->ahead() : std::vector<int>(); }
 
-void Member::add_lost(std::map<uint64_t, Status>* all) const {
+void Member::look_around(std::map<uint64_t, Sighting>* all) const {
   if (state_.load() != State::kOpen || !group_) return;
   for (int rank = 0; rank < size_; ++rank) {
+    if (group_->channel().left(rank)) continue;
+    Sighting& of = (*all)[global_ranks_.at(rank)];
     const Status why = group_->channel().lost(rank);
-    if (!why.ok()) all->emplace(global_ranks_.at(rank), why.during("group " + name() + " lost it"));
+    if (why.ok())
+      of.reached = true;
+    else if (of.lost.ok() || why.code() == Code::kPeerDied)
+      of.lost = why.during("group " + name() + " lost it");
   }
 }
 

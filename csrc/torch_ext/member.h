@@ -6,7 +6,7 @@
 //   left     new operations are refused, those that were active have failed   close()
 //   closed   the group is gone (or goes with the last operation)              -
 //
-// Threads:    any, and never under the token, but for ahead() and add_lost(), which need it, and name(), which does not mind.
+// Threads:    any, and never under the token, but for ahead() and look_around(), which need it, and name(), which does not mind.
 // Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group alive.
 // Errors:     enter() answers why nothing can be issued; nothing throws.
 // Units:      Nanos.
@@ -41,8 +41,12 @@ class Member {
   void describe(const std::string& description);
   // Under the token: who waits for this rank to begin a collective.
   std::vector<int> ahead() const;
-  // Under the token: adds who can't be reached any more though it has not left, by global rank, and why.
-  void add_lost(std::map<uint64_t, Status>* all) const;
+  // Under the token: adds what this group knows of its ranks that have not left, by global rank.
+  struct Sighting {
+    Status lost;           // the worst news of connections to it
+    bool reached = false;  // by another connection
+  };
+  void look_around(std::map<uint64_t, Sighting>* all) const;
   const void* world() const { return world_; }
   const std::string& engines() const { return engines_; }
   const std::vector<Route>& routes() const { return routes_; }

@@ -52,6 +52,7 @@ class Rounds {
   std::vector<std::string> exchange(const char* round, const std::string& mine) {
     std::vector<std::string> keys, blobs;
     for (int rank = 0; rank < in_.size; ++rank) keys.push_back(key(round, rank));
+    lost_since_.clear();
     ask([&] { in_.store->set(keys[size_t(in_.rank)], std::vector<uint8_t>(mine.begin(), mine.end())); });
     for (size_t rank = 0; rank < keys.size(); ++rank) wait_for(keys, rank);
     for (const auto& blob : ask([&] { return in_.store->multiGet(keys); }))
@@ -98,21 +99,20 @@ class Rounds {
 
   // Who died as a member of another group will not come to this one. Who was cut off may have died, or find another way.
   void give_up_on_the_lost(const std::vector<std::string>& keys, size_t from) {
-    std::map<uint64_t, Status> lost;
+    std::map<uint64_t, Member::Sighting> seen;
     process_.listen();
     process_.executor().with_token([&] {
       process_.look_at_members([&](const Member& member) {
-        if (member.world() == in_.world.get()) member.add_lost(&lost);
+        if (member.world() == in_.world.get()) member.look_around(&seen);
       });
     });
-    for (size_t rank = from; !lost.empty() && rank < keys.size(); ++rank) {
-      const auto found = lost.find(in_.global_ranks.at(int(rank)));
-      if (found == lost.end()) continue;
+    for (size_t rank = from; rank < keys.size(); ++rank) {
+      const Member::Sighting& of = seen[in_.global_ranks.at(int(rank))];
+      const bool dead = of.lost.code() == Code::kPeerDied;
+      if (of.lost.ok() || (of.reached && !dead) || has(keys[rank])) continue;
       const Nanos now = clock_.now(), since = lost_since_.try_emplace(rank, now).first->second;
-      const bool dead = found->second.code() == Code::kPeerDied;
-      if ((!dead && now - since < in_.settings.connect_timeout) || has(keys[rank])) continue;
-      throw_if_failed(found->second.during("rank " + in_.global_ranks.name(int(rank)) + " has not come"),
-                      where());
+      if (!dead && now - since < in_.settings.connect_timeout) continue;
+      throw_if_failed(of.lost.during("rank " + in_.global_ranks.name(int(rank)) + " has not come"), where());
     }
   }
 
@@ -131,7 +131,7 @@ class Rounds {
   Process& process_;
   const Clock& clock_;
   const Nanos deadline_;
-  std::map<size_t, Nanos> lost_since_;  // by rank
+  std::map<size_t, Nanos> lost_since_;  // by rank, in this round
 };
 
 int count_local(const std::vector<std::string>& hellos) {

@@ -23,7 +23,7 @@ class Checker {
   Checker(const char* call, int rank, int size) : call_(call), rank_(rank), size_(size) {}
 
   void dense(const at::Tensor& tensor) const;
-  // Also channels_last, as torch's own backends take it: for calls of one tensor.
+  // Also channels_last, as torch's own backends take it: for calls in which tensors stand alone.
   void dense_in_any_format(const at::Tensor& tensor) const;
   void one(size_t tensors, const char* what) const;           // exactly one tensor
   void list(const Tensors& tensors, const char* what) const;  // one per rank

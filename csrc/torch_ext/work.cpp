@@ -60,13 +60,13 @@ const Job& DlslimeWork::issued() const {
 // ---- running ----
 
 void DlslimeWork::background() {
+  if (hooks_) job_->member().process().need_progress();
   self_ = c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);
   job_->settle_by(*this);
   if (!hooks_) return;
   hooks_->pending.fetch_add(1);
   job_->time();
   job_->want_thread();
-  job_->member().process().need_progress();
 }
 
 void DlslimeWork::submit() {

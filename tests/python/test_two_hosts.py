@@ -27,8 +27,8 @@ def inside(namespace: str) -> tuple[str, ...]:
 @pytest.fixture
 def hosts() -> Iterator[list[tuple[str, str]]]:
     """(namespace, address) of each host; both gone at the end."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("network namespaces need root and iproute2")
+    if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "nsenter"))):
+        pytest.skip("network namespaces need root, iproute2 and nsenter")
     tag = f"dls{os.getpid()}"
     made: list[tuple[str, str]] = []
     try:

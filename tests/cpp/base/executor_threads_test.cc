@@ -145,6 +145,23 @@ TEST_F(ThreadsTest, TheProgressThreadRunsWhatIsAwaitedByNobodyAfterAll) {
   }
 }
 
+TEST_F(ThreadsTest, AStreamOfAwaitedOperationsStarvesNobody) {
+  executor.start_progress_thread();
+  std::atomic<bool> never{false}, ran{false};
+  Program late([&] { return wait_for(&never); }, nullptr, Operation::Order::kFree, in(milliseconds(30)));
+  Program large([&ran]() -> Task<> { co_await bulk([&ran] { ran = true; }); });
+  executor.submit_awaited(late);
+  executor.submit(large);
+  const auto began = Steady::now();
+  while (!(late.done() && large.done()) && Steady::now() - began < seconds(5)) {
+    Program one(nothing);
+    executor.submit_awaited(one);
+    if (!one.done()) ASSERT_TRUE(executor.wait(one, kNever));
+  }
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(late.status().code(), Code::kTimeout);
+}
+
 TEST_F(ThreadsTest, TheProgressThreadKeepsDeadlines) {
   executor.start_progress_thread();
   std::atomic<bool> never{false};
