@@ -299,6 +299,7 @@ void Executor::check_deadlines() {
     }
     op = next;
   }
+  report_failures();  // of what was queued still: its scope hears of it before its owner can leave
 }
 
 Nanos Executor::next_deadline() {

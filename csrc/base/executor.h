@@ -51,7 +51,7 @@ class Executor {
 
   const Clock& clock() const { return clock_; }
 
-  void submit(Operation& op);  // asynchronous: begins here if the token is free
+  void submit(Operation& op);  // asynchronous: begins here if the token is free and nobody demands it
   // The same, for what its caller most likely waits for at once: waking the progress thread would cost more than the operation.
   // It looks after some 200 us instead (a millisecond while more of them come), in case nobody waits.
   void submit_awaited(Operation& op);
@@ -92,7 +92,7 @@ class Executor {
   bool pass(bool with_bulk = true);  // advances whatever can move; true: something moved
   void check_deadlines();
   Nanos next_deadline();  // kNever: none
-  bool idle() const { return active_count_.load(std::memory_order_relaxed) == 0; }
+  bool idle() const { return active_count_.load() == 0; }
   List<Operation, ActiveTag>& active() { return active_; }
   uint64_t heap_allocations() const { return frames_.heap_allocations(); }
 

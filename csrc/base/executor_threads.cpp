@@ -222,7 +222,7 @@ void Executor::park(Doze& doze) {
     dozing_.store(dozes);  // before the look at what there is: who submits has looked at it after
     const bool put_off = dozes && just_came && !kicked && doze.put_offs < kMostPutOffs;
     doze.put_offs = put_off ? doze.put_offs + 1 : 0;
-    if (!put_off && active_count_.load() && !waiters_.load()) break;
+    if (!put_off && !idle() && !waiters_.load()) break;
     futex_wait(work_, doze.kicks, dozes ? kDoze : kNever);
   }
   dozing_.store(false);

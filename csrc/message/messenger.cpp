@@ -14,7 +14,9 @@ class Messenger::Outflow final : public Operation {
   explicit Outflow(Messenger& messenger)
       : Operation(&messenger, Order::kFree, kNever), messenger_(messenger) {}
   Task<> body() override {
-    co_await until([this] { return messenger_.all_written(); });
+    do {  // again: between the last look and its turn others may have posted
+      co_await until([this] { return messenger_.all_written(); });
+    } while (!messenger_.all_written());
   }
   std::string describe() const override { return "sending what was posted"; }
 

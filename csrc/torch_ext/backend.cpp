@@ -165,6 +165,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::issue(std::vector<CollectiveArgs> all, T
 
 void DlslimeBackend::registerOnCompletionHook(std::function<void(std::shared_ptr<c10d::WorkInfo>)>&& hook) {
   TORCH_CHECK(!onCompletionHook_, "dlslime: a completion hook is registered already");
+  member_->process().need_progress();
   onCompletionHook_ = std::move(hook);
   hooks_ = std::make_shared<DlslimeWork::Hooks>();
   hooks_->call = onCompletionHook_;

@@ -109,7 +109,10 @@ class Rounds {
     for (size_t rank = from; rank < keys.size(); ++rank) {
       const Member::Sighting& of = seen[in_.global_ranks.at(int(rank))];
       const bool dead = of.lost.code() == Code::kPeerDied;
-      if (of.lost.ok() || (of.reached && !dead) || has(keys[rank])) continue;
+      if (of.lost.ok() || (of.reached && !dead) || has(keys[rank])) {
+        lost_since_.erase(rank);
+        continue;
+      }
       const Nanos now = clock_.now(), since = lost_since_.try_emplace(rank, now).first->second;
       if (!dead && now - since < in_.settings.connect_timeout) continue;
       throw_if_failed(of.lost.during("rank " + in_.global_ranks.name(int(rank)) + " has not come"), where());

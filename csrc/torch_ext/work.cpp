@@ -60,7 +60,6 @@ const Job& DlslimeWork::issued() const {
 // ---- running ----
 
 void DlslimeWork::background() {
-  if (hooks_) job_->member().process().need_progress();
   self_ = c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);
   job_->settle_by(*this);
   if (!hooks_) return;
