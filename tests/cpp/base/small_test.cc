@@ -61,7 +61,8 @@ TEST(UniqueFd, ClosesOnce) {
     UniqueFd moved(std::move(fd));
     EXPECT_FALSE(fd);  // NOLINT(bugprone-use-after-move): that is the question
     EXPECT_EQ(moved.get(), raw);
-    moved = std::move(moved);
+    UniqueFd& same = moved;
+    moved = std::move(same);
     EXPECT_EQ(moved.get(), raw);
   }
   EXPECT_EQ(fcntl(raw, F_GETFD), -1);
