@@ -61,8 +61,8 @@ class Channel {
   void tell_call(const Fingerprint& fingerprint);
   bool flushed() const;
   bool left(int rank) const { return left_[rank]; }
-  // What ended the way to a rank that has not left; ok: nothing did.
-  Status lost(int rank) const { return peers_[rank] && !left_[rank] ? peers_[rank]->state() : Status(); }
+  // What ended the way to a rank; ok: nothing did.
+  Status lost(int rank) const { return peers_[rank] ? peers_[rank]->state() : Status(); }
   static constexpr size_t kFewFlows = 256;
   size_t flows() const { return flows_.size(); }  // tags held at full size: those in use, and a few more
   // The oldest message of a collective that waits from a rank, or null.

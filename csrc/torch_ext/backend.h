@@ -23,6 +23,7 @@
 #include "torch_ext/jobs.h"
 #include "torch_ext/member.h"
 #include "torch_ext/options.h"
+#include "torch_ext/rendezvous.h"
 #include "torch_ext/work.h"
 
 namespace dlslime {
@@ -33,7 +34,6 @@ class DlslimeBackend final : public c10d::Backend {
   using Milliseconds = std::chrono::milliseconds;
   using BackendPtr = c10::intrusive_ptr<c10d::Backend>;
   using OptionsPtr = c10::intrusive_ptr<c10d::Backend::Options>;
-  using StorePtr = c10::intrusive_ptr<c10d::Store>;
 
   // Meets the others in the store; blocks until all have come.
   static c10::intrusive_ptr<DlslimeBackend> create(StorePtr store, int rank, int size, DlslimeOptions options,

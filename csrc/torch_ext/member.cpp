@@ -38,7 +38,7 @@ void Member::describe(const std::string& description) {
 
 std::vector<int> Member::ahead() const { return group_ ? group_->ahead() : std::vector<int>(); }
 
-void Member::look_around(std::map<uint64_t, Sighting>* all) const {
+void Member::add_sightings(std::map<uint64_t, Sighting>* all) const {
   if (state_.load() != State::kOpen || !group_) return;
   for (int rank = 0; rank < size_; ++rank) {
     if (group_->channel().left(rank)) continue;

@@ -6,7 +6,7 @@
 //   left     new operations are refused, those that were active have failed   close()
 //   closed   the group is gone (or goes with the last operation)              -
 //
-// Threads:    any, and never under the token, but for ahead() and look_around(), which need it, and name(), which does not mind.
+// Threads:    any, and never under the token, but for ahead() and add_sightings(), which need it, and name(), which does not mind.
 // Ownership:  shared by the backend and by every job; owns the group. Jobs that are not done keep the group alive.
 // Errors:     enter() answers why nothing can be issued; nothing throws.
 // Units:      Nanos.
@@ -46,7 +46,7 @@ class Member {
     Status lost;           // the worst news of connections to it
     bool reached = false;  // by another connection
   };
-  void look_around(std::map<uint64_t, Sighting>* all) const;
+  void add_sightings(std::map<uint64_t, Sighting>* all) const;
   const void* world() const { return world_; }
   const std::string& engines() const { return engines_; }
   const std::vector<Route>& routes() const { return routes_; }

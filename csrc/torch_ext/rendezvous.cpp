@@ -103,7 +103,7 @@ class Rounds {
     process_.listen();
     process_.executor().with_token([&] {
       process_.look_at_members([&](const Member& member) {
-        if (member.world() == in_.world.get()) member.look_around(&seen);
+        if (member.world() == in_.world.get()) member.add_sightings(&seen);
       });
     });
     for (size_t rank = from; rank < keys.size(); ++rank) {

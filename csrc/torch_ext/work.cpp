@@ -73,7 +73,7 @@ void DlslimeWork::submit() {
   // What is done before this returns is settled here: waking the completion thread for it would cost more than a small message.
   const bool mine = job_->claim();
   job_->awaited() ? job_->executor().submit_awaited(*job_) : job_->executor().submit(*job_);
-  if (mine && (job_->done() ? job_->owed() : job_->unclaim())) settle();
+  if (mine) settle_or_unclaim();
 }
 
 void DlslimeWork::run() {
@@ -122,7 +122,7 @@ DlslimeWork::Outcome DlslimeWork::wait_until(Nanos until) {
   job_->member().process().check_alive();
   const bool mine = job_->claim();
   const Outcome outcome = drive(until, false);
-  if (mine && (outcome == Outcome::kDone ? job_->owed() : job_->unclaim())) settle();
+  if (mine) settle_or_unclaim();
   return outcome;
 }
 
@@ -178,6 +178,11 @@ float DlslimeWork::getDuration() const {
 uint64_t DlslimeWork::getSequencenumber() const { return issued().sequence(); }
 
 // ---- settling ----
+
+// By who has claimed the job: what is not done is left to the completion thread.
+void DlslimeWork::settle_or_unclaim() {
+  if (job_->done() ? job_->owed() : job_->unclaim()) settle();
+}
 
 void DlslimeWork::compute_outputs() {
   if (!epilogue_) return;
