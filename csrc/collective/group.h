@@ -50,6 +50,7 @@ class Group final : public Scope, public ChannelListener {
     Plan plan;
     std::vector<Route> routes = {};  // by rank, for people
     std::string why_no_pages = {};   // for people: though nothing but shared memory connects them
+    bool reads_private = false;      // agreed: every rank can read every other's memory, through the pages
   };
   Group(Executor& executor, Messenger& messenger, Parts parts);
   ~Group() override;
@@ -61,6 +62,11 @@ class Group final : public Scope, public ChannelListener {
   const std::vector<Route>& routes() const { return parts_.routes; }
   const std::string& why_no_pages() const { return parts_.why_no_pages; }
   const Plan& plan() const { return parts_.plan; }
+  bool reads_private() const { return parts_.reads_private; }
+  // What the plan says for the vector, or the largest part, of so many bytes; kPull only where reads_private().
+  Algorithm choose(CollectiveKind kind, Way way, uint64_t bytes) const {
+    return reads_private() ? plan().choose(kind, way, bytes) : plan().choose_staged(kind, way, bytes);
+  }
   Executor& executor() { return executor_; }
   Channel& channel() { return channel_; }
   const Channel& channel() const { return channel_; }

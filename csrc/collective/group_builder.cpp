@@ -100,10 +100,15 @@ void GroupBuilder::offer_pages(Blob* offers) {
   pages_engine_ = engine->name();
   const Status made = engine->share(
       {spec_.rank, spec_.size, LocalGroup::kLines, LocalGroup::data_bytes(spec_.size)}, &pages_);
-  if (made.ok())
-    (*offers)["pages." + pages_engine_] = pages_->offer();
-  else
+  if (!made.ok()) {
     (*offers)["no_pages"] = made.what();
+    return;
+  }
+  (*offers)["pages." + pages_engine_] = pages_->offer();
+  bool reads = true;
+  for (int rank = 0; rank < spec_.size; ++rank)
+    reads = reads && (rank == spec_.rank || engine->reads_private(peers_[size_t(rank)]));
+  if (reads) (*offers)["reads_private"] = "all";
 }
 
 std::string GroupBuilder::offers() {
@@ -112,6 +117,10 @@ std::string GroupBuilder::offers() {
     if (rank != spec_.rank) offer_to(rank, &blob);
   }
   offer_pages(&blob);
+  if (spec_.rank == 0) {
+    blob["plan"] = spec_.plan.text();
+    blob["plan_origin"] = spec_.plan.origin;
+  }
   return pack(blob);
 }
 
@@ -149,6 +158,21 @@ void GroupBuilder::agree_on_pages(const std::vector<Blob>& offers) {
     if (why_no_pages_.empty() && !why.empty())
       why_no_pages_ = "rank " + std::to_string(rank) + " has none to share: " + why;
   }
+}
+
+bool GroupBuilder::all_read_private(const std::vector<Blob>& offers) const {
+  return pages_ && std::ranges::all_of(offers, [](const Blob& one) { return one.contains("reads_private"); });
+}
+
+Status GroupBuilder::agree_on_plan(const Blob& from_rank_0) {
+  Plan agreed;
+  if (Status status = Plan::parse(get(from_rank_0, "plan"), &agreed); !status.ok())
+    return Status(status.code(), status.what()).at_peer(0).during("reading the plan of rank 0");
+  if (agreed.same_as(spec_.plan)) return {};
+  agreed.origin = "rank 0's, " + get(from_rank_0, "plan_origin");
+  passed_over_ = spec_.plan.origin;
+  spec_.plan = std::move(agreed);
+  return {};
 }
 
 Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
@@ -206,6 +230,7 @@ Status GroupBuilder::connect(const std::vector<std::string>& blobs, std::unique_
     const Status status = unpack(blobs[size_t(rank)], &offers[size_t(rank)]);
     if (!status.ok()) return status.during("reading what rank " + std::to_string(rank) + " offers");
   }
+  if (Status status = agree_on_plan(offers[0]); !status.ok()) return status;
   if (Status status = choose(offers); !status.ok()) return status;
   endpoints_.resize(size_t(spec_.size));
   for (int rank = 0; rank < spec_.size; ++rank) {
@@ -213,10 +238,11 @@ Status GroupBuilder::connect(const std::vector<std::string>& blobs, std::unique_
     if (Status status = connect_peer(rank, offers); !status.ok()) return status;
   }
   if (Status status = attach_pages(offers); !status.ok()) return status;
+  const bool reads_private = all_read_private(offers);
   *group = std::make_unique<Group>(
       runtime_.executor(), messenger_,
       Group::Parts{spec_.name, spec_.rank, spec_.size, context_, endpoints_, std::move(pages_),
-                   engines_text(), spec_.plan, routes_, why_no_pages_});
+                   engines_text(), spec_.plan, routes_, why_no_pages_, reads_private});
   built_ = true;
   messenger_.release(context_);
   for (int rank = 0; rank < spec_.size; ++rank) {  // who died while we were busy has told nobody
@@ -234,6 +260,11 @@ std::vector<Notice> GroupBuilder::notices() const {
   std::vector<Notice> said = dlslime::notices(news, peers_);
   if (!why_no_pages_.empty()) {
     const std::string what = "collectives go by messages instead of shared memory: " + why_no_pages_;
+    said.push_back({what, "in group " + spec_.name + ", " + what});
+  }
+  if (!passed_over_.empty()) {
+    const std::string what = "the ranks have different plans; in use is " + spec_.plan.origin +
+                             ", not this rank's, " + passed_over_;
     said.push_back({what, "in group " + spec_.name + ", " + what});
   }
   return said;

@@ -3,7 +3,8 @@
 //   round   each rank publishes          and then knows
 //   1       hello(): who it is           whom it can reach, and by which engines     (meet)
 //   2       offers(): that, and what     which engine each pair uses, the same on    (connect)
-//           each peer needs to connect   both sides; whether all share memory
+//           each peer needs to connect;  both sides; whether all share memory and
+//           rank 0: its plan             may read each other's; the plan
 //
 // Threads:    under the token.   Ownership: gives the finished group to the caller.
 // Errors:     another wire version, a pair without a common engine (with both sides' reasons), an engine's own failure. What is
@@ -52,6 +53,8 @@ class GroupBuilder {
   Status connect_peer(int rank, const std::vector<Blob>& offers);
   Status attach_pages(const std::vector<Blob>& offers);
   void agree_on_pages(const std::vector<Blob>& offers);
+  bool all_read_private(const std::vector<Blob>& offers) const;
+  Status agree_on_plan(const Blob& from_rank_0);
   std::string engines_text() const;
 
   Runtime& runtime_;
@@ -69,6 +72,7 @@ class GroupBuilder {
   std::unique_ptr<SharedPages> pages_;
   std::string pages_engine_;
   std::string why_no_pages_;
+  std::string passed_over_;  // what our own plan was, where rank 0's is another
 };
 
 }  // namespace dlslime

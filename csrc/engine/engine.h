@@ -100,6 +100,8 @@ class Engine : public Poller {
                                             EndpointHandler& handler) = 0;
   // Only with capabilities().shared_pages.
   virtual Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) = 0;
+  // Whether pages shared with that peer, which it reaches, will let this process read its private memory.
+  virtual bool reads_private(const PeerInfo&) { return false; }
 };
 
 }  // namespace dlslime

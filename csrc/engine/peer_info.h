@@ -17,7 +17,7 @@ Status unpack(std::string_view bytes, Blob* out);
 std::string get(const Blob& blob, const std::string& key);  // empty: nothing is said of it
 
 struct PeerInfo {
-  static constexpr int kVersion = 2;  // of this document and of everything spoken between processes
+  static constexpr int kVersion = 3;  // of this document and of everything spoken between processes
 
   std::string id;      // 32 hex digits, new for every Runtime: names an incarnation, not a machine
   std::string secret;  // 32 bytes; whoever can read the store may connect

@@ -1,7 +1,7 @@
-// All-reduce, by size:
-//   S <= kInline    in the line itself.                     Cost: a + N S (read)
-//   S <= one_shot   everybody reads everybody's slot.       Cost: 2a + S c + N S (read)
-//   larger          two-shot: each rank reduces its shard of every chunk, then all take all shards; three-stage pipeline of
+// All-reduce, as the plan has it:
+//   line            in the line itself, up to kInline.      Cost: a + N S (read)
+//   one_shot        everybody reads everybody's slot.       Cost: 2a + S c + N S (read)
+//   two_shot        each rank reduces its shard of every chunk, then all take all shards; three-stage pipeline of
 //                   chunks.                                 Cost: 3a + (2 - 1/N) S c + S (read), whatever N is
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
@@ -102,8 +102,9 @@ Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int r
 }
 
 Task<> all_reduce(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
-  if (data.size() <= LocalGroup::kInline) return all_reduce_inline(local, call, spec, data);
-  if (data.size() <= local.group().plan().one_shot) return all_reduce_one_shot(local, call, spec, data);
+  const Algorithm chosen = local.group().choose(call.kind, Way::kLocal, data.size());
+  if (chosen == Algorithm::kLine) return all_reduce_inline(local, call, spec, data);
+  if (chosen == Algorithm::kOneShot) return all_reduce_one_shot(local, call, spec, data);
   return two_shot(local, call, spec, data, -1);
 }
 

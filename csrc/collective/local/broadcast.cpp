@@ -8,7 +8,7 @@ namespace dlslime::local {
 Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
   const uint64_t s = call.sequence;
   const bool root = local.rank() == call.root;
-  const bool tiny = data.size() <= LocalGroup::kInline;
+  const bool tiny = local.group().choose(call.kind, Way::kLocal, data.size()) == Algorithm::kLine;
   co_await local.line_free(s);
   local.post(call, 0, 1, root && tiny ? data : Bytes{});
   if (!root) {

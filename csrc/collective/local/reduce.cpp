@@ -35,7 +35,8 @@ Task<> reduce_at_root(LocalGroup& local, Call call, ReduceSpec spec, Bytes data)
 }  // namespace
 
 Task<> reduce(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
-  if (data.size() <= local.group().plan().one_shot) return reduce_at_root(local, call, spec, data);
+  if (local.group().choose(call.kind, Way::kLocal, data.size()) == Algorithm::kAtRoot)
+    return reduce_at_root(local, call, spec, data);
   return two_shot(local, call, spec, data, call.root);
 }
 

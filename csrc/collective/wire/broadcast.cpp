@@ -48,8 +48,8 @@ Task<> spread(Group& group, Call call, Bytes data) {
 }  // namespace
 
 Task<> broadcast(Group& group, Call call, Bytes data) {
-  const bool small = data.size() <= group.plan().wire_tree || group.size() == 2;
-  return small ? tree(group, call, data) : spread(group, call, data);
+  const bool down = group.choose(call.kind, Way::kWire, data.size()) == Algorithm::kTree;
+  return down || group.size() == 2 ? tree(group, call, data) : spread(group, call, data);
 }
 
 }  // namespace dlslime::wire

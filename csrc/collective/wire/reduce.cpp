@@ -28,7 +28,8 @@ Task<> direct(Group& group, Call call, ReduceSpec spec, Bytes data) {
 }  // namespace
 
 Task<> reduce(Group& group, Call call, ReduceSpec spec, Bytes data) {
-  if (data.size() <= group.plan().wire_direct) return direct(group, call, spec, data);
+  if (group.choose(call.kind, Way::kWire, data.size()) == Algorithm::kDirect)
+    return direct(group, call, spec, data);
   return shard_pipeline(group, call, spec, data, call.root);
 }
 

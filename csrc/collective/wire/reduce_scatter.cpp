@@ -20,7 +20,8 @@ Task<> reduce_scatter(Group& group, Call call, ReduceSpec spec, std::span<const 
   co_await exchange_factors(group, call, spec, factors);
   const Reduction reduction{spec.kind, spec.dtype, group.size(), factors};
   const int n = group.size(), me = group.rank();
-  const size_t piece = std::max<size_t>(group.plan().wire_chunk / size_t(n) / 64 * 64, 64);
+  const size_t chunk = group.plan().row(call.kind, Way::kWire, largest(in)).chunk;
+  const size_t piece = std::max<size_t>(chunk / size_t(n) / 64 * 64, 64);
   const size_t steps = steps_for(largest(in), piece);
   std::byte* const scratch = group.scratch().get(2 * piece * size_t(n));
   std::array<Round, 2> rounds{Round{{group, call}, scratch},

@@ -16,18 +16,19 @@ struct Stage {
 
 class Pipeline {
  public:
-  Pipeline(Group& group, const Call& call, Bytes data, int root, std::byte* scratch)
+  Pipeline(Group& group, const Call& call, Bytes data, int root, size_t chunk, std::byte* scratch)
       : group_(group),
         data_(data),
         root_(root),
-        size_(group.plan().wire_chunk),
+        size_(chunk),
         stages_{Stage{{group, call}, {group, call}, {}, scratch},
-                Stage{{group, call}, {group, call}, {}, scratch + incoming_bytes(group)}} {}
+                Stage{{group, call}, {group, call}, {}, scratch + incoming_bytes(group, chunk)}} {}
 
-  static size_t incoming_bytes(const Group& group) {
-    return slot_bytes(group.plan().wire_chunk, group.size()) * size_t(group.size());
+  static size_t incoming_bytes(const Group& group, size_t chunk) {
+    return slot_bytes(chunk, group.size()) * size_t(group.size());
   }
-  size_t chunks() const { return steps_for(data_.size(), size_); }
+  // An empty vector is one chunk: the calls are still compared.
+  size_t chunks() const { return std::max<size_t>(steps_for(data_.size(), size_), 1); }
   Stage& stage(size_t i) { return stages_[i % 2]; }
   std::byte* contribution(Stage& stage, int p) const {
     return stage.incoming + size_t(p) * slot_bytes(size_, group_.size());
@@ -78,7 +79,9 @@ Task<> shard_pipeline(Group& group, Call call, ReduceSpec spec, Bytes data, int 
   const Reduction reduction{spec.kind, spec.dtype, group.size(), factors};
   const int me = group.rank();
   const bool takes = root < 0 || root == me;
-  Pipeline pipeline(group, call, data, root, group.scratch().get(2 * Pipeline::incoming_bytes(group)));
+  const size_t chunk = group.plan().row(call.kind, Way::kWire, data.size()).chunk;
+  std::byte* const scratch = group.scratch().get(2 * Pipeline::incoming_bytes(group, chunk));
+  Pipeline pipeline(group, call, data, root, chunk, scratch);
   const size_t chunks = pipeline.chunks();
   pipeline.begin(0);
   for (size_t i = 0; i < chunks; ++i) {

@@ -98,6 +98,11 @@ Status ShmEngine::share(const SharedPages::Layout& layout, std::unique_ptr<Share
   return status;
 }
 
+bool ShmEngine::reads_private(const PeerInfo& peer) {
+  std::shared_ptr<ShmPeer> known;
+  return meet(peer, &known).ok() && reads_directly(*known);
+}
+
 bool ShmEngine::poll() {
   bool moved = false;
   for (ShmEndpoint* endpoint = endpoints_.front(); endpoint;) {

@@ -36,6 +36,7 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   std::unique_ptr<Endpoint> connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                     EndpointHandler& handler) override;
   Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) override;
+  bool reads_private(const PeerInfo& peer) override;
 
   bool poll() override;
   void about_to_sleep() override { page_->contents().asleep.store(1, std::memory_order_seq_cst); }

@@ -83,6 +83,8 @@ Status SimEngine::share(const SharedPages::Layout& layout, std::unique_ptr<Share
   return {};
 }
 
+bool SimEngine::reads_private(const PeerInfo&) { return host_.world().config().read_private; }
+
 bool SimEngine::poll() {
   if (rung_.empty()) return false;
   bool moved = false;

@@ -45,6 +45,7 @@ class SimEngine final : public Engine {
   std::unique_ptr<Endpoint> connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                     EndpointHandler& handler) override;
   Status share(const SharedPages::Layout& layout, std::unique_ptr<SharedPages>* out) override;
+  bool reads_private(const PeerInfo& peer) override;
   bool poll() override;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <thread>
 
 namespace dlslime {
 
@@ -16,12 +17,27 @@ RealConfig RealConfig::for_seed(uint64_t seed, Sharing sharing) {
   RealConfig config;
   config.seed = seed;
   config.ranks = 2 + int(seed % 3);
+  config.steps = random_program(seed, config.ranks, 12);
+  config.plan = random_plan(seed);
   config.sharing = sharing;
   config.direct_reads = seed % 2;
   constexpr Ladder kLadders[] = {{Nanos(0), Nanos(0)}, {Nanos(0), microseconds(50)}, Ladder{}};
   config.ladder = kLadders[seed / 3 % 3];
   config.progress_threads = seed / 2 % 2;
   return config;
+}
+
+std::vector<std::string> run_in_threads(const RealConfig& config) {
+  Blackboard board;
+  std::deque<RealRank> ranks;
+  std::vector<std::string> wrong(size_t(config.ranks));
+  std::vector<std::thread> threads;
+  threads.reserve(size_t(config.ranks));
+  for (int rank = 0; rank < config.ranks; ++rank) ranks.emplace_back(config, rank, board);
+  for (int rank = 0; rank < config.ranks; ++rank)
+    threads.emplace_back([&, rank] { wrong[size_t(rank)] = ranks[size_t(rank)].run(); });
+  for (auto& thread : threads) thread.join();
+  return wrong;
 }
 
 RealRank::RealRank(const RealConfig& config, int rank, Blackboard& board)
@@ -75,7 +91,7 @@ void RealRank::join() {
     if (!status.ok()) throw Failure(status);
   };
   const int ranks = config_.ranks;
-  GroupBuilder builder(runtime_, *messenger_, {"real", rank_, ranks, {}, random_plan(config_.seed)});
+  GroupBuilder builder(runtime_, *messenger_, {"real", rank_, ranks, {}, config_.plan});
   const auto hellos = board_.exchange(0, rank_, ranks, builder.hello());
   const std::string mine = executor_.with_token([&] {
     check(builder.meet(hellos));
@@ -83,14 +99,14 @@ void RealRank::join() {
   });
   const auto offers = board_.exchange(1, rank_, ranks, mine);
   executor_.with_token([&] { check(builder.connect(offers, &group_)); });
-  if (bool(group_->local()) == (config_.sharing == Sharing::kMessages))
+  if (bool(group_->local()) != (config_.sharing != Sharing::kMessages && ranks > 1))
     throw Failure(Status(Code::kInternal, "the group does not share memory as it should"));
   board_.meet(ranks);
 }
 
 // Issues up to three steps at once, then waits for them, and checks every result.
 std::string RealRank::run_steps() {
-  const auto steps = random_program(config_.seed, config_.ranks, config_.length);
+  const std::vector<Step>& steps = config_.steps;
   std::mt19937_64 pace(config_.seed * 31 + uint64_t(rank_));
   for (size_t at = 0; at < steps.size();) {
     std::deque<StepRun> runs;

@@ -22,7 +22,8 @@ namespace dlslime {
 struct RealConfig {
   uint64_t seed = 0;
   int ranks = 2;
-  int length = 12;  // steps
+  std::vector<Step> steps;
+  Plan plan;
   Sharing sharing = Sharing::kPages;
   bool direct_reads = true;
   Ladder ladder;
@@ -30,6 +31,9 @@ struct RealConfig {
 
   static RealConfig for_seed(uint64_t seed, Sharing sharing);
 };
+
+// Ranks as threads of this process; answers what went wrong, by rank.
+std::vector<std::string> run_in_threads(const RealConfig& config);
 
 class RealRank {
  public:

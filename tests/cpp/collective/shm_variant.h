@@ -86,6 +86,8 @@ class ShmVariant final : public Engine {
     return made;
   }
 
+  bool reads_private(const PeerInfo& peer) override { return engine_->reads_private(peer); }
+
   bool poll() override { return engine_->poll(); }
   void about_to_sleep() override { engine_->about_to_sleep(); }
   void woke() override { engine_->woke(); }

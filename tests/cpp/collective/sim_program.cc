@@ -36,7 +36,7 @@ Task<> SimScript::play(SimHost& host) {
 
 Task<> SimScript::run_steps(SimRank& rank, Runs& runs) {
   const int me = rank.host.rank();
-  co_await rank.join(store_, "world", random_plan(seed_));
+  co_await rank.join(store_, "world", plan_);
   const auto& steps = steps_[size_t(me)];
   std::mt19937_64 pace(seed_ * 31 + uint64_t(me));
   while (runs.size() < steps.size()) {

@@ -31,7 +31,9 @@ struct StepEnd {
 class SimScript {
  public:
   SimScript(uint64_t seed, int ranks, std::vector<Step> steps)
-      : seed_(seed), steps_(size_t(ranks), std::move(steps)), ends_(size_t(ranks)) {}
+      : SimScript(seed, ranks, std::move(steps), random_plan(seed)) {}
+  SimScript(uint64_t seed, int ranks, std::vector<Step> steps, Plan plan)
+      : seed_(seed), plan_(std::move(plan)), steps_(size_t(ranks), std::move(steps)), ends_(size_t(ranks)) {}
 
   SimProgram program();
   std::vector<Step>& steps(int rank) { return steps_[size_t(rank)]; }
@@ -44,6 +46,7 @@ class SimScript {
   Task<> end_all(SimRank& rank, const std::vector<GroupOperation*>& issued, const Runs& runs);
 
   const uint64_t seed_;
+  const Plan plan_;
   SimStore store_;
   std::vector<std::vector<Step>> steps_;    // by rank
   std::vector<std::vector<StepEnd>> ends_;  // by rank, in issue order

@@ -1,6 +1,7 @@
 #include "collective/step.h"
 
 #include <iterator>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 
@@ -124,11 +125,30 @@ std::vector<Step> random_program(uint64_t seed, int ranks, int length) {
 
 Plan random_plan(uint64_t seed) {
   std::mt19937_64 random(seed * 31337 + 11);
+  std::string text;
+  const auto maybe = [&](const char* rows) {
+    if (random() % 2) text += rows;
+  };
+  maybe(
+      "all_reduce local up to 48 B: line\nall_reduce local up to 1 KiB: one_shot\n"
+      "all_reduce local up to 70 KiB: two_shot\nall_reduce local up to *: pull\n");
+  maybe(
+      "reduce local up to 1 KiB: at_root\nreduce local up to 40 KiB: two_shot\nreduce local up to *: pull\n");
+  maybe("broadcast local up to 1 KiB: staged\nbroadcast local up to *: pull\n");
+  for (const char* operation : {"all_gather", "gather", "scatter", "reduce_scatter", "all_to_all"})
+    maybe((std::string(operation) + " local up to 2 KiB: staged\n" + operation + " local up to *: pull\n")
+              .c_str());
+  maybe("all_reduce wire up to 512 B: direct\nall_reduce wire up to *: shards by 24 KiB\n");
+  maybe("reduce wire up to 512 B: direct\nreduce wire up to *: shards by 24 KiB\n");
+  maybe("reduce_scatter wire up to *: shards by 24 KiB\n");
+  maybe("broadcast wire up to 2 KiB: tree\nbroadcast wire up to *: spread\n");
+  return plan_of(text);
+}
+
+Plan plan_of(const std::string& text) {
   Plan plan;
-  if (random() % 2) plan.one_shot = 1 << 10;
-  if (random() % 2) plan.wire_direct = 512;
-  if (random() % 2) plan.wire_tree = 2 << 10;
-  if (random() % 2) plan.wire_chunk = 24 << 10;
+  if (const Status status = Plan::parse(text, &plan); !status.ok())
+    throw std::invalid_argument(status.what());
   return plan;
 }
 

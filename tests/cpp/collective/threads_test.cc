@@ -4,8 +4,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <thread>
-
 #include "collective/real_rank.h"
 #include "support/seeds.h"
 
@@ -18,32 +16,23 @@ constexpr int kPrograms = 300;  // for_each_seed runs a tenth
 constexpr int kPrograms = 100;
 #endif
 
-void run_in_threads(const RealConfig& config) {
-  Blackboard board;
-  std::deque<RealRank> ranks;
-  std::vector<std::string> wrong(size_t(config.ranks));
-  std::vector<std::thread> threads;
-  threads.reserve(size_t(config.ranks));
-  for (int rank = 0; rank < config.ranks; ++rank) ranks.emplace_back(config, rank, board);
-  for (int rank = 0; rank < config.ranks; ++rank)
-    threads.emplace_back([&, rank] { wrong[size_t(rank)] = ranks[size_t(rank)].run(); });
-  for (auto& thread : threads) thread.join();
+void expect_right(const RealConfig& config) {
+  const auto wrong = run_in_threads(config);
   for (int rank = 0; rank < config.ranks; ++rank) EXPECT_EQ(wrong[size_t(rank)], "") << "rank " << rank;
 }
 
 TEST(Threads, SharedPages) {
-  for_each_seed(kPrograms,
-                [](uint64_t seed) { run_in_threads(RealConfig::for_seed(seed, Sharing::kPages)); });
+  for_each_seed(kPrograms, [](uint64_t seed) { expect_right(RealConfig::for_seed(seed, Sharing::kPages)); });
 }
 
 TEST(Threads, SharedPagesInOnePlace) {
   for_each_seed(kPrograms,
-                [](uint64_t seed) { run_in_threads(RealConfig::for_seed(seed, Sharing::kOnePlace)); });
+                [](uint64_t seed) { expect_right(RealConfig::for_seed(seed, Sharing::kOnePlace)); });
 }
 
 TEST(Threads, Messages) {
   for_each_seed(kPrograms,
-                [](uint64_t seed) { run_in_threads(RealConfig::for_seed(seed, Sharing::kMessages)); });
+                [](uint64_t seed) { expect_right(RealConfig::for_seed(seed, Sharing::kMessages)); });
 }
 
 void run_in_processes(const RealConfig& config) {

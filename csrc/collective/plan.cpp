@@ -1,0 +1,67 @@
+#include "collective/plan.h"
+
+#include <array>
+#include <ranges>
+
+#include "collective/local/local_group.h"
+
+namespace dlslime {
+namespace {
+
+using A = Algorithm;
+using K = CollectiveKind;
+
+constexpr PlanChoice kChoices[] = {
+    {K::kBroadcast, Way::kLocal, A::kLine},       {K::kBroadcast, Way::kLocal, A::kStaged},
+    {K::kBroadcast, Way::kLocal, A::kPull},       {K::kAllReduce, Way::kLocal, A::kLine},
+    {K::kAllReduce, Way::kLocal, A::kOneShot},    {K::kAllReduce, Way::kLocal, A::kTwoShot},
+    {K::kAllReduce, Way::kLocal, A::kPull},       {K::kReduce, Way::kLocal, A::kAtRoot},
+    {K::kReduce, Way::kLocal, A::kTwoShot},       {K::kReduce, Way::kLocal, A::kPull},
+    {K::kAllGather, Way::kLocal, A::kStaged},     {K::kAllGather, Way::kLocal, A::kPull},
+    {K::kGather, Way::kLocal, A::kStaged},        {K::kGather, Way::kLocal, A::kPull},
+    {K::kScatter, Way::kLocal, A::kStaged},       {K::kScatter, Way::kLocal, A::kPull},
+    {K::kReduceScatter, Way::kLocal, A::kStaged}, {K::kReduceScatter, Way::kLocal, A::kPull},
+    {K::kAllToAll, Way::kLocal, A::kStaged},      {K::kAllToAll, Way::kLocal, A::kPull},
+    {K::kBroadcast, Way::kWire, A::kTree},        {K::kBroadcast, Way::kWire, A::kSpread},
+    {K::kAllReduce, Way::kWire, A::kDirect},      {K::kAllReduce, Way::kWire, A::kShards},
+    {K::kReduce, Way::kWire, A::kDirect},         {K::kReduce, Way::kWire, A::kShards},
+    {K::kAllGather, Way::kWire, A::kDirect},      {K::kGather, Way::kWire, A::kDirect},
+    {K::kScatter, Way::kWire, A::kDirect},        {K::kReduceScatter, Way::kWire, A::kShards},
+    {K::kAllToAll, Way::kWire, A::kDirect},
+};
+
+struct Traits {
+  std::string_view name;
+  size_t most = SIZE_MAX;
+  bool chunks = false;
+};
+constexpr std::array<Traits, kAlgorithms> kTraits{{
+    {"line", LocalGroup::kInline},
+    {"one_shot", LocalGroup::kSlotBytes},
+    {"two_shot"},
+    {"at_root", LocalGroup::kSlotBytes},
+    {"staged"},
+    {"pull"},
+    {"direct"},
+    {"shards", SIZE_MAX, true},
+    {"tree"},
+    {"spread"},
+}};
+
+}  // namespace
+
+std::string_view name_of(Way way) { return way == Way::kLocal ? "local" : "wire"; }
+std::string_view name_of(Algorithm algorithm) { return kTraits[size_t(algorithm)].name; }
+std::span<const PlanChoice> plan_choices() { return kChoices; }
+size_t most_of(Algorithm algorithm) { return kTraits[size_t(algorithm)].most; }
+bool has_chunks(Algorithm algorithm) { return kTraits[size_t(algorithm)].chunks; }
+
+Plan::Plan(Plain) {
+  for (const PlanChoice& choice : kChoices | std::views::reverse) {
+    if (choice.algorithm == A::kPull || most_of(choice.algorithm) != SIZE_MAX) continue;
+    const uint32_t chunk = has_chunks(choice.algorithm) ? kChunk : 0;
+    rows_[size_t(choice.kind)][size_t(choice.way)][0] = {UINT64_MAX, chunk, choice.algorithm};
+  }
+}
+
+}  // namespace dlslime

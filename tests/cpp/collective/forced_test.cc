@@ -1,0 +1,90 @@
+// Every algorithm that a plan can name, forced for its operation at every size it can do: the results are those of any other, bit for
+// bit, in the simulator and over real shared memory and messages.
+#include <gtest/gtest.h>
+
+#include "collective/real_rank.h"
+#include "collective/sim_program.h"
+#include "support/seeds.h"
+
+namespace dlslime {
+namespace {
+
+Step::Kind step_kind(CollectiveKind kind) {
+  for (int i = 0; i < int(Step::Kind::kKinds); ++i) {
+    Step step;
+    step.kind = Step::Kind(i);
+    if (step.name().starts_with(std::string(name_of(kind)) + "(")) return step.kind;
+  }
+  throw std::logic_error("no step does it");
+}
+
+// Beyond what the algorithm can do, whatever can do more.
+Plan forcing(const PlanChoice& choice) {
+  const std::string before = std::string(name_of(choice.kind)) + " " + std::string(name_of(choice.way));
+  const std::string chunk = has_chunks(choice.algorithm) ? " by 24 KiB" : "";
+  const std::string name(name_of(choice.algorithm));
+  const size_t most = most_of(choice.algorithm);
+  if (most == SIZE_MAX) return plan_of(before + " up to *: " + name + chunk);
+  return plan_of(before + " up to " + std::to_string(most) + " B: " + name + "\n" + before +
+                 " up to *: " + std::string(name_of(in_place_of_pull(choice.kind))));
+}
+
+// At and beside every size where something changes: lines, slots, pieces of slots, chunks.
+std::vector<Step> program(const PlanChoice& choice, int ranks) {
+  std::vector<Step> steps;
+  std::mt19937_64 random(uint64_t(ranks) * 7 + uint64_t(choice.algorithm));
+  for (const size_t bytes :
+       {0u, 4u, 60u, 64u, 68u, 4096u, 24576u, 24580u, 131068u, 131072u, 131076u, 262144u, 700004u}) {
+    Step step;
+    step.kind = step_kind(choice.kind);
+    step.salt = random();
+    step.dtype = random() % 3 ? DType::F32 : DType::BF16;
+    step.op = random() % 3 ? ReduceKind::Sum : ReduceKind::PremulSum;
+    step.count = bytes / size_of(step.dtype);
+    step.root = int(random() % uint64_t(ranks));
+    steps.push_back(step);
+  }
+  return steps;
+}
+
+class Forced : public testing::TestWithParam<PlanChoice> {};
+
+TEST_P(Forced, InTheSimulator) {
+  for_each_seed(10, [](uint64_t seed) {
+    const int ranks = int(seed % 5) + 1;
+    SimConfig config = SimConfig::for_seed(seed, ranks);
+    config.shared_pages = GetParam().way == Way::kLocal;
+    config.read_private = seed > 5;
+    SimScript script(seed, ranks, program(GetParam(), ranks), forcing(GetParam()));
+    const SimResult result = run_simulated(config, script.program());
+    EXPECT_TRUE(result.ok()) << result.describe();
+  });
+}
+
+TEST_P(Forced, OverRealMemory) {
+  for (int ranks = 1; ranks <= 5; ++ranks) {
+    const bool local = GetParam().way == Way::kLocal;
+    RealConfig config =
+        RealConfig::for_seed(uint64_t(ranks), local ? Sharing::kOnePlace : Sharing::kMessages);
+    config.direct_reads = true;
+    config.ranks = ranks;
+    config.steps = program(GetParam(), ranks);
+    config.plan = forcing(GetParam());
+    for (const std::string& wrong : run_in_threads(config))
+      EXPECT_EQ(wrong, "") << "of " << ranks << " ranks";
+  }
+}
+
+std::string test_name(const testing::TestParamInfo<PlanChoice>& info) {
+  std::string name;
+  for (const std::string_view word :
+       {std::string_view(name_of(info.param.kind)), name_of(info.param.way), name_of(info.param.algorithm)})
+    name += (name.empty() ? "" : "_") + std::string(word);
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Plan, Forced, testing::ValuesIn(plan_choices().begin(), plan_choices().end()),
+                         test_name);
+
+}  // namespace
+}  // namespace dlslime
