@@ -14,6 +14,7 @@ class Options(c10d.Backend.Options):
     yield_us: int
     connect_timeout: timedelta
     threads: int
+    plan: str  # a file, read when this is set or the environment names it; empty: built in
     def __init__(self) -> None: ...
     def __copy__(self) -> Options: ...
     def __deepcopy__(self, memo: dict[int, object]) -> Options: ...
@@ -31,6 +32,9 @@ class Backend(c10d.Backend):
         not at its best, "without shm" why an engine could not be made at all.
         """
 
+    def plan(self) -> str:
+        """Which algorithm the group uses for which size, as its ranks have agreed: what a plan file may hold."""
+
     def comm_seconds(self) -> float:
         """Time spent inside operations of this group so far."""
 
@@ -42,6 +46,15 @@ class Backend(c10d.Backend):
 
 def built_for_torch() -> str: ...
 def knobs() -> list[tuple[str, str, str, str]]: ...
+def plan_choices() -> list[tuple[str, str, str, int | None]]:
+    """What a plan may say: operation, way, algorithm, the most bytes that it does (None: any)."""
+
+def plan_text(path: str = "") -> str:
+    """A plan file as it is understood, the built-in plan if none is named; a ValueError if it is none."""
+
+def host() -> dict[str, str]:
+    """What this process finds on its host."""
+
 def create_backend(
     store: c10d.Store,
     rank: int,

@@ -68,10 +68,15 @@ DlslimeBackend::~DlslimeBackend() { member_->close(kDropPatience); }
 std::map<std::string, std::string> DlslimeBackend::report() const {
   describe_group();
   std::map<std::string, std::string> all{
-      {"engine", member_->engines()},     {"host", member_->process().runtime().self().host},
-      {"version", DLSLIME_TORCH_VERSION}, {"group", member_->name()},
-      {"rank", std::to_string(rank_)},    {"size", std::to_string(size_)},
+      {"engine", member_->engines()},
+      {"host", member_->process().runtime().self().host},
+      {"version", DLSLIME_TORCH_VERSION},
+      {"group", member_->name()},
+      {"rank", std::to_string(rank_)},
+      {"size", std::to_string(size_)},
       {"reductions", simd_name()},
+      {"plan", member_->plan().origin},
+      {"direct reads", member_->reads_private() ? "yes" : "no"},
   };
   const auto missing = member_->process().missing();
   for (const std::string& engine : options_.settings.engines) {

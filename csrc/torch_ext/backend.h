@@ -42,6 +42,7 @@ class DlslimeBackend final : public c10d::Backend {
   ~DlslimeBackend() override;
 
   std::map<std::string, std::string> report() const;
+  std::string plan() const { return member_->plan().text(); }
   double comm_seconds() const;
 
   const std::string getBackendName() const override { return kBackendName; }

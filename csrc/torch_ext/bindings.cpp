@@ -2,8 +2,10 @@
 #include <pybind11/chrono.h>
 #include <torch/csrc/utils/pybind.h>
 
+#include "reduce/reduce.h"
 #include "torch_ext/backend.h"
 #include "torch_ext/config.h"
+#include "torch_ext/cpus.h"
 
 namespace dlslime {
 namespace {
@@ -49,12 +51,40 @@ void bind_options(py::module_& m) {
   add_setting(cls, "yield_us", &Settings::yield_us);
   add_setting(cls, "connect_timeout", &Settings::connect_timeout);
   add_setting(cls, "threads", &Settings::threads);
+  cls.def_property(
+      "plan", [](const DlslimeOptions& o) { return o.settings.plan_file; },
+      [](DlslimeOptions& o, const std::string& path) { o.settings.read_plan("plan", path); });
+}
+
+// operation, way, algorithm, most bytes
+using Choice = std::tuple<std::string, std::string, std::string, std::optional<size_t>>;
+std::vector<Choice> choices() {
+  std::vector<Choice> all;
+  for (const PlanChoice& one : plan_choices()) {
+    const size_t most = most_of(one.algorithm);
+    all.emplace_back(name_of(one.kind), name_of(one.way), name_of(one.algorithm),
+                     most == SIZE_MAX ? std::nullopt : std::optional(most));
+  }
+  return all;
+}
+
+std::string plan_text(const std::string& path) {
+  Settings settings;
+  settings.read_plan("plan", path);
+  return settings.plan.text();
+}
+
+// What `dlslime doctor` shows of this process.
+std::map<std::string, std::string> host() {
+  return {
+      {"reductions", simd_name()}, {"usable CPUs", std::to_string(usable_cpus())}, {"boot id", boot_id()}};
 }
 
 void bind_backend(py::module_& m) {
   py::class_<DlslimeBackend, c10d::Backend, c10::intrusive_ptr<DlslimeBackend>>(m, "Backend")
       .def_property_readonly("options", &DlslimeBackend::getBackendOptions)
       .def("report", &DlslimeBackend::report)
+      .def("plan", &DlslimeBackend::plan)
       .def("comm_seconds", &DlslimeBackend::comm_seconds)
       // torch calls it on non-members of a split; there is nothing that they must take part in.
       .def(
@@ -80,6 +110,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
         py::arg("timeout"), py::arg("group_id"), py::arg("global_ranks"), py::arg("options").none(true),
         dlslime::NoGil());
   m.def("knobs", &dlslime::knobs);
+  m.def("plan_choices", &dlslime::choices);
+  m.def("plan_text", &dlslime::plan_text, py::arg("path") = "");
+  m.def("host", &dlslime::host);
   m.def("built_for_torch", [] { return DLSLIME_TORCH_VERSION; });
   py::module_::import("atexit").attr("register")(
       py::cpp_function([] { dlslime::Process::stop_all(); }, dlslime::NoGil()));

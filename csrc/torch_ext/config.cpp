@@ -7,6 +7,9 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -116,12 +119,22 @@ constexpr std::array kRows{
     Row{"threads", "DLSLIME_THREADS", "1",
         "threads that make progress beside the callers; 0: none until somebody waits for a future or polls",
         [](Settings& s, std::string_view n, std::string_view v) { s.threads = kThreads.parse(n, v); }},
+    Row{"plan", "DLSLIME_PLAN", "", "file that says which algorithm runs for which size; empty: built in",
+        [](Settings& s, std::string_view n, std::string_view v) { s.read_plan(n, std::string(v)); }},
     // The logger reads it by itself, at the first message: whatever goes wrong before this table is read is logged too.
     Row{"", "DLSLIME_LOG", kDefaultLogLevel.data(), "least level of messages on stderr",
         [](Settings&, std::string_view n, std::string_view v) {
           if (!is_log_level(v)) refuse(n, v, "one of " + joined(kLogLevels, ", "));
         }},
 };
+
+std::string contents_of(const std::string& path, std::string_view name) {
+  std::error_code error;
+  std::ifstream file;
+  if (std::filesystem::is_regular_file(path, error)) file.open(path, std::ios::binary);
+  if (!file.is_open()) refuse(name, path, "a file with a plan: it can't be read");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 void warn_of_unknown_variables() {
   constexpr std::array<std::string_view, 3> foreign{"DLSLIME_TEST_", "DLSLIME_SIM_", "DLSLIME_GATE_"};
@@ -137,6 +150,17 @@ void warn_of_unknown_variables() {
 }
 
 }  // namespace
+
+void Settings::read_plan(std::string_view name, const std::string& path) {
+  Plan read;
+  if (!path.empty()) {
+    if (const Status status = Plan::parse(contents_of(path, name), &read); !status.ok())
+      refuse(name, path, "a file with a plan: " + status.what());
+    read.origin = path;
+  }
+  plan_file = path;
+  plan = std::move(read);
+}
 
 Settings Settings::from_environment() {
   warn_of_unknown_variables();

@@ -12,6 +12,8 @@
 #include <tuple>
 #include <vector>
 
+#include "collective/plan.h"
+
 namespace dlslime {
 
 struct Settings {
@@ -22,6 +24,11 @@ struct Settings {
   int64_t yield_us = 200;
   std::chrono::milliseconds connect_timeout{10'000};
   int64_t threads = 1;
+  std::string plan_file;  // empty: the built-in plan
+  Plan plan;              // what it said when it was read
+
+  // Reads the file, now and not later; `name`: the setting, for the error.
+  void read_plan(std::string_view name, const std::string& path);
 
   static Settings from_environment();
   void check() const;  // of what the caller set

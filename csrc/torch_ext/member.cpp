@@ -13,6 +13,8 @@ Member::Member(Process& process, std::unique_ptr<Group> group, GlobalRanks globa
       engines_(group_->engines()),
       why_no_pages_(group_->why_no_pages()),
       routes_(group_->routes()),
+      plan_(group_->plan()),
+      reads_private_(group_->reads_private()),
       global_ranks_(std::move(global_ranks)),
       world_(world),
       rank_(group_->rank()),

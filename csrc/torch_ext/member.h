@@ -51,6 +51,8 @@ class Member {
   const std::string& engines() const { return engines_; }
   const std::vector<Route>& routes() const { return routes_; }
   const std::string& why_no_pages() const { return why_no_pages_; }
+  const Plan& plan() const { return plan_; }
+  bool reads_private() const { return reads_private_; }
   const GlobalRanks& global_ranks() const { return global_ranks_; }
   int rank() const { return rank_; }
   int size() const { return size_; }
@@ -80,6 +82,8 @@ class Member {
   std::unique_ptr<Group> group_;
   const std::string name_, engines_, why_no_pages_;
   const std::vector<Route> routes_;  // the group's: reported after it is gone, too
+  const Plan plan_;
+  const bool reads_private_;
   const GlobalRanks global_ranks_;
   const void* const world_;
   const int rank_, size_;

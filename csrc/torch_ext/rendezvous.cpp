@@ -192,7 +192,8 @@ std::shared_ptr<Member> rendezvous(const Invitation& in) {
   std::unique_ptr<Group> group;
   std::vector<Notice> notices;
   try {
-    const GroupBuilder::Spec spec{in.name, in.rank, in.size, in.settings.engines, {}, process.missing()};
+    const GroupBuilder::Spec spec{in.name,          in.rank,          in.size, in.settings.engines,
+                                  in.settings.plan, process.missing()};
     const std::string hello = executor.with_token([&] {
       builder = std::make_unique<GroupBuilder>(process.runtime(), process.messenger(), spec);
       return builder->hello();

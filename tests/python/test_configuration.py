@@ -46,6 +46,8 @@ def options_with(**variables: str) -> tuple[str, str]:
         ("DLSLIME_CONNECT_TIMEOUT", "0"),
         ("DLSLIME_THREADS", "2"),
         ("DLSLIME_INTERFACE", "nope"),
+        ("DLSLIME_PLAN", "/nowhere/plan"),
+        ("DLSLIME_PLAN", "/"),
         ("DLSLIME_LOG", "verbose"),
         ("DLSLIME_LOG", "WARN"),
     ],
@@ -53,6 +55,13 @@ def options_with(**variables: str) -> tuple[str, str]:
 def test_a_bad_value_is_an_error_that_names_it(variable: str, value: str) -> None:
     said, _ = options_with(**{variable: value})
     assert said.startswith(f"refused {variable}={value}: must be "), said
+
+
+def test_a_file_that_is_no_plan_is_an_error_with_line_and_reason(tmp_path: Path) -> None:
+    path = tmp_path / "plan"
+    path.write_text("all_reduce local up to *: two_shot\nall_reduce local up to 1 KiB: one_shot\n")
+    said, _ = options_with(DLSLIME_PLAN=str(path))
+    assert said.startswith(f"refused DLSLIME_PLAN={path}: must be a file with a plan: line 2: "), said
 
 
 def test_spaces_in_a_list_do_not_matter() -> None:
