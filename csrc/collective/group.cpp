@@ -1,6 +1,7 @@
 #include "collective/group.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "collective/local/local_group.h"
@@ -26,7 +27,10 @@ Group::Group(Executor& executor, Messenger& messenger, Parts parts)
       channel_(messenger, *this, parts_.context, parts_.rank, endpoints(parts_.peers)),
       called_(size_t(parts_.size)),
       left_after_(size_t(parts_.size), UINT64_MAX) {
-  if (parts_.pages) local_ = std::make_unique<LocalGroup>(*this, *parts_.pages);
+  if (!parts_.pages) return;
+  std::vector<int> everybody(size_t(parts_.size));
+  std::iota(everybody.begin(), everybody.end(), 0);
+  local_ = std::make_unique<LocalGroup>(*this, *parts_.pages, std::move(everybody));
 }
 
 Group::~Group() { executor_.retire(*this); }

@@ -11,11 +11,12 @@ void verify_sizes(LocalGroup& local, const Call& call, std::span<const Bytes> ou
   for (int p = 0; p < local.size(); ++p) {
     const uint64_t sends = local.table(p, call.sequence)[size_t(local.rank())];
     if (sends == out[size_t(p)].size()) continue;
-    throw Failure(Status(Code::kMismatch, "rank " + std::to_string(p) + " sends " + std::to_string(sends) +
-                                              " bytes to rank " + std::to_string(local.rank()) +
-                                              ", which expects " + std::to_string(out[size_t(p)].size()) +
-                                              " in " + call.describe())
-                      .at_peer(p));
+    const int from = local.group_rank(p), to = local.group_rank(local.rank());
+    throw Failure(Status(Code::kMismatch, "rank " + std::to_string(from) + " sends " + std::to_string(sends) +
+                                              " bytes to rank " + std::to_string(to) + ", which expects " +
+                                              std::to_string(out[size_t(p)].size()) + " in " +
+                                              call.describe())
+                      .at_peer(from));
   }
 }
 

@@ -15,7 +15,7 @@ void LocalGroup::post(const Call& call, uint64_t extent, double factor, ConstByt
 void LocalGroup::verify_one(const Call& call, int who) const {
   const Fingerprint theirs = posted(who, call.sequence).fingerprint;
   const Fingerprint mine = call.fingerprint();
-  if (theirs != mine) throw Failure(group_.mismatch(who, theirs, mine));
+  if (theirs != mine) throw Failure(group_.mismatch(group_rank(who), theirs, mine));
 }
 
 void LocalGroup::verify(const Call& call) const {
@@ -25,7 +25,7 @@ void LocalGroup::verify(const Call& call) const {
 std::vector<int> LocalGroup::ahead(uint64_t s) const {
   std::vector<int> ranks;
   for (int who = 0; who < size(); ++who) {
-    if (who != rank() && pages_.read(who, s % kCallSlots) >= s) ranks.push_back(who);
+    if (who != rank() && pages_.read(who, s % kCallSlots) >= s) ranks.push_back(group_rank(who));
   }
   return ranks;
 }
@@ -57,7 +57,7 @@ std::string LocalGroup::Reached::waiting_for() const {
   for (int who = 0; who < local_.size(); ++who) {
     const bool waited_for = only_ < 0 ? who != local_.rank() : who == only_;
     if (waited_for && local_.pages_.read(who, line_) < value_)
-      text += (missing++ ? ", rank " : "rank ") + std::to_string(who);
+      text += (missing++ ? ", rank " : "rank ") + std::to_string(local_.group_rank(who));
   }
   if (!missing) return text;
   const bool one = missing == 1;

@@ -1,5 +1,8 @@
 // LocalGroup: one rank's view of its group's shared pages; the steps that collectives over shared memory are made of.
 //
+// The pages may hold a part of the group's ranks. A rank's place among them is what rank(), size() and `who` mean here;
+// group_rank() says which rank of the group that is, for people and for calls.
+//
 // Threads:    under the token (bulk copies without it).
 // Ownership:  refers to the group and its pages.
 // Errors:     verify() throws kMismatch naming both calls; waits name the ranks that have not arrived.
@@ -20,6 +23,8 @@
 #pragma once
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/wait.h"
 #include "collective/call.h"
@@ -39,11 +44,13 @@ class LocalGroup {
   // Per rank: the sizes it sends to each (4 generations), then in-slots, then out-slots.
   static size_t data_bytes(int size) { return table_bytes(size) * kCallSlots + 2 * kSlots * kSlotBytes; }
 
-  LocalGroup(Group& group, SharedPages& pages)
-      : group_(group), pages_(pages), sources_(size_t(pages.size())) {}
+  // `ranks`: the group's, by place.
+  LocalGroup(Group& group, SharedPages& pages, std::vector<int> ranks)
+      : group_(group), pages_(pages), ranks_(std::move(ranks)), sources_(size_t(pages.size())) {}
 
   int rank() const { return pages_.rank(); }
   int size() const { return pages_.size(); }
+  int group_rank(int who) const { return ranks_[size_t(who)]; }
   Group& group() { return group_; }
 
   // ---- entering and leaving an operation ----
@@ -65,7 +72,7 @@ class LocalGroup {
   const Posted& posted(int who, uint64_t s) const {
     return *reinterpret_cast<const Posted*>(pages_.payload(who, s % kCallSlots).data());
   }
-  std::vector<int> ahead(uint64_t s) const;  // who has posted operation s
+  std::vector<int> ahead(uint64_t s) const;  // the group's ranks that have posted operation s
   // Sizes that `who` sends in operation s, by destination.
   std::span<uint64_t> table(int who, uint64_t s) const;
   void done(uint64_t s) { pages_.publish(kDone, s); }
@@ -87,8 +94,13 @@ class LocalGroup {
   // Folds what all ranks contribute, in rank order; `at(p)` is where rank p's contribution lies.
   template <class At>
   void fold(const Reduction& reduction, void* to, size_t bytes, At at) {
+    dlslime::reduce(reduction, to, sources(at), bytes / size_of(reduction.dtype));
+  }
+  // `at(p)` for all ranks, in rank order; until the next call.
+  template <class At>
+  std::span<const void* const> sources(At at) {
     for (int who = 0; who < size(); ++who) sources_[size_t(who)] = at(who);
-    dlslime::reduce(reduction, to, sources_, bytes / size_of(reduction.dtype));
+    return sources_;
   }
   // The reduction, with everybody's factor where one is used; all must have arrived.
   Reduction reduction_of(const ReduceSpec& spec, uint64_t s);
@@ -119,6 +131,7 @@ class LocalGroup {
 
   Group& group_;
   SharedPages& pages_;
+  const std::vector<int> ranks_;
   uint64_t in_step_ = 0, out_step_ = 0;
   std::vector<const void*> sources_;  // one collective at a time: shared by all of them
   std::vector<double> factors_;
