@@ -37,6 +37,7 @@ dist.all_reduce(tensor)
 assert tensor.tolist() == [1, 1, 1]
 dist.destroy_process_group()
 PY
+"$scratch/venv/bin/dlslime" doctor >"$scratch/doctor" || { cat "$scratch/doctor"; exit 1; }
 # The best of several, in fresh processes: what we add to `import torch` is far below its spread.
 "$python" - <<'PY'
 import subprocess, sys
