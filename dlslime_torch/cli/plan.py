@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-ROW = re.compile(r"(?P<op>\w+) (?P<way>\w+) up to (?:\*|(?P<size>\d+) (?P<unit>\w+)): (?P<does>.+)")
+ROW = re.compile(r"(?P<op>\w+) (?P<way>\w+) up to (?P<size>\*|\d+ \w+): (?P<does>.+)")
 
 
 class Row(NamedTuple):
@@ -23,6 +23,12 @@ class Row(NamedTuple):
         return self.does.split()[0]
 
 
+def bytes_of(text: str) -> int:
+    """4 KiB -> 4096."""
+    number, unit = text.split()
+    return int(number) * UNITS[unit]
+
+
 def size_text(size: int | None) -> str:
     if size is None:
         return "*"
@@ -36,8 +42,8 @@ def rows_of(text: str) -> list[Row]:
     """The rows of a text as `plan_text` writes it."""
     rows = []
     for found in ROW.finditer(text):
-        size, unit = found["size"], found["unit"]
-        rows.append(Row(found["op"], found["way"], int(size) * UNITS[unit] if size else None, found["does"]))
+        size = None if found["size"] == "*" else bytes_of(found["size"])
+        rows.append(Row(found["op"], found["way"], size, found["does"]))
     return rows
 
 

@@ -27,6 +27,7 @@ SMALLEST = 128  # bytes: below it what fits into a line goes in the line
 SWITCH = math.log(1.10)  # what another algorithm must win in all before it is worth a row
 HABIT = math.log(1.02)  # what the built-in choice is given at each size
 START_PATIENCE = 90.0  # seconds for ranks to start and end
+CHUNKS = ("256 KiB", "1 MiB", "4 MiB")
 WAYS = {"local": "shm", "wire": "tcp"}  # and the engine to measure it by
 
 
@@ -80,16 +81,23 @@ def contests() -> list[Contest]:
     found = []
     for operation, way in dict.fromkeys((one[0], one[1]) for one in choices):
         rows = rows_for(built_in, operation, way)
-        chunked = {row.algorithm: row.does for row in rows}
+        usual = {row.algorithm: row.does for row in rows}
         candidates = tuple(
-            Candidate(chunked.get(name, name), most)
+            Candidate(does, most)
             for op, its_way, name, most in choices
             if (op, its_way) == (operation, way) and name != "line"
+            for does in _with_chunks(usual.get(name, name))
         )
         line = next((row for row in rows if row.algorithm == "line"), None)
         if len(candidates) > 1:
             found.append(Contest(operation, way, candidates, line, rows))
     return found
+
+
+def _with_chunks(does: str) -> list[str]:
+    """The built-in chunk first, then some others; what has none is alone."""
+    name, by, chunk = does.partition(" by ")
+    return [f"{name} by {size}" for size in dict.fromkeys([chunk, *CHUNKS])] if by else [does]
 
 
 def ladder(largest: int) -> list[int]:

@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 import dlslime_torch
 from dlslime_torch.cli.local_ranks import Say
+from dlslime_torch.cli.plan import bytes_of
 
 ROUNDS = 5
 FEWEST, MOST = 1, 400  # calls of a round
@@ -114,7 +115,9 @@ def _measure(
     able = [
         index
         for index, name in enumerate(contest.names)
-        if (contest.limits[index] or size) >= size and (reads or name != "pull")
+        if (contest.limits[index] or size) >= size
+        and (reads or name != "pull")
+        and alias(contest.names, name, size, world) == name
     ]
     count = _calls_in_a_round(call, [groups[index] for index in able], budget)
     seconds = dict.fromkeys(able, float("inf"))
@@ -123,7 +126,23 @@ def _measure(
             index = able[(turn + step) % len(able)]
             call(groups[index])
             seconds[index] = min(seconds[index], median(_timed(call, groups[index], count)))
-    return {contest.names[index]: seconds[index] for index in able}
+    found = {contest.names[index]: seconds[index] for index in able}
+    for name in contest.names:
+        if (same := alias(contest.names, name, size, world)) in found:
+            found[name] = found[same]
+    return found
+
+
+def alias(names: list[str], name: str, size: int, world: int) -> str:
+    """What does the same at this size: chunks that hold it all, however it is cut, are all alike."""
+    if not holds_all(name, size, world):
+        return name
+    return next(other for other in names if holds_all(other, size, world))
+
+
+def holds_all(name: str, size: int, world: int) -> bool:
+    _, by, chunk = name.partition(" by ")
+    return bool(by) and bytes_of(chunk) >= size * world
 
 
 def _calls_in_a_round(call: Call, groups: list[Group], budget: float) -> int:
@@ -131,7 +150,7 @@ def _calls_in_a_round(call: Call, groups: list[Group], budget: float) -> int:
     took = 0.0
     for group in groups:
         call(group)
-        took += median(_timed(call, group, 2))
+        took += min(_timed(call, group, 3))
     everybody = torch.tensor([took, budget])
     dist.broadcast(everybody, 0)
     each, seconds = everybody.tolist()

@@ -14,6 +14,7 @@ from harness import ON_GLOO
 from dlslime_torch import _C
 from dlslime_torch.cli.plan import Row, choose, rows_for, rows_of
 from dlslime_torch.cli.tune import Candidate, Contest, Times, contests, decide
+from dlslime_torch.cli.tune_rank import alias
 
 pytestmark = pytest.mark.skipif(ON_GLOO, reason="it is ours")
 
@@ -172,6 +173,16 @@ def test_what_was_not_measured_stays_as_it_is() -> None:
 def test_no_pull_where_it_was_not_measured() -> None:
     measured = times((128, {"one_shot": 2, "two_shot": 1}), (4096, {"two_shot": 1}))
     assert rows(measured) == ["64 B: line", "*: two_shot"]
+
+
+def test_chunks_that_hold_everything_are_measured_once() -> None:
+    names = ["direct", "shards by 1 MiB", "shards by 256 KiB", "shards by 4 MiB"]
+    same = [
+        [alias(names, name, size, 2) for name in names] for size in (128 << 10, 512 << 10, 2 << 20, 4 << 20)
+    ]
+    assert same[0] == ["direct", *["shards by 1 MiB"] * 3]
+    assert same[1] == ["direct", "shards by 1 MiB", "shards by 256 KiB", "shards by 1 MiB"]
+    assert same[2] == same[3] == names
 
 
 def test_choosing_by_size() -> None:
