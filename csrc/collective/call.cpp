@@ -88,7 +88,7 @@ std::string Call::describe() const {
     if (reduces) text += std::string(name_of(reduction)) + ", ";
     if (bytes && valid(dtype)) text += std::to_string(bytes / size_of(dtype)) + " x ";
     text += std::string(name_of(dtype)) + suffix_of(layout);
-    if (parts) text += ", in unequal parts #" + std::to_string(parts);
+    if (parts) text += ", in parts #" + std::to_string(parts);
     if (root >= 0) text += ", root " + std::to_string(root);
     text += ")";
   }

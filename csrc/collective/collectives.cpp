@@ -38,23 +38,31 @@ uint64_t total(std::span<const Span> parts) {
   return bytes;
 }
 
-// 0 where all parts are alike.
 template <class Span>
-uint32_t digest_of_sizes(std::span<const Span> parts) {
+uint32_t digest_of_sizes(std::span<const Span> parts) {  // never 0
   uint64_t digest = 0;
-  bool alike = true;
   for (const Span& part : parts) {
-    alike &= part.size() == parts[0].size();
     digest = (digest ^ part.size()) * 0x9E3779B97F4A7C15u;
     digest ^= digest >> 32;
   }
-  return alike ? 0 : std::max(uint32_t(digest), 1u);
+  return std::max(uint32_t(digest), 1u);
 }
 
 template <class Span>
 Call in_parts(Call call, std::span<const Span> parts) {
-  call.parts = digest_of_sizes(parts);
+  const bool alike =
+      std::ranges::all_of(parts, [&](const Span& part) { return part.size() == parts[0].size(); });
+  call.parts = alike ? 0 : digest_of_sizes(parts);
   return call;
+}
+
+// Of the packed parts, to or fro.
+template <class Copy>
+void for_each_part(std::span<const Bytes> parts, std::byte* packed, Copy copy) {
+  for (const Bytes& part : parts) {
+    copy(part, Bytes(packed, part.size()));
+    packed += part.size();
+  }
 }
 
 Task<> reduce_alone(ReduceSpec spec, Bytes out, ConstBytes in) {
@@ -87,14 +95,36 @@ Task<> broadcast(Group& group, DType dtype, Bytes data, int root, Layout layout)
   group.end();
 }
 
-Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout) {
-  const Call call = group.begin(laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, data.size())));
+namespace {
+Task<> all_reduce(Group& group, Call call, ReduceSpec spec, Bytes data) {
   if (LocalGroup* local = group.local())
     co_await local::all_reduce(*local, call, spec, data);
   else if (group.size() > 1)
     co_await wire::all_reduce(group, call, spec, data);
   else
     co_await reduce_alone(spec, data, data);
+}
+}  // namespace
+
+Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout) {
+  const Call call = group.begin(laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, data.size())));
+  co_await all_reduce(group, call, spec, data);
+  group.end();
+}
+
+Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> parts, Layout layout) {
+  const std::span<const Bytes> all(parts);
+  Call call = laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, total(all)));
+  call.parts = digest_of_sizes(all);
+  call = group.begin(call);
+  const auto memory = std::make_unique_for_overwrite<std::byte[]>(call.bytes);
+  std::byte* const packed = memory.get();
+  const bool large = call.bytes > kLargeCopy;
+  co_await bulk_if(
+      large, [all, packed] { for_each_part(all, packed, [](Bytes part, Bytes in) { copy(in, part); }); });
+  co_await all_reduce(group, call, spec, Bytes(packed, call.bytes));
+  co_await bulk_if(
+      large, [all, packed] { for_each_part(all, packed, [](Bytes part, Bytes out) { copy(part, out); }); });
   group.end();
 }
 

@@ -27,6 +27,8 @@ struct ReduceSpec {
 Task<> barrier(Group& group);
 Task<> broadcast(Group& group, DType dtype, Bytes data, int root, Layout layout = Layout::kRows);
 Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout = Layout::kRows);
+// As one: what is small costs less together. All ranks must bring parts of the same sizes.
+Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> parts, Layout layout);
 // Elsewhere than at the root `data` is left as it was.
 Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root, Layout layout = Layout::kRows);
 Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out);  // sizes may differ

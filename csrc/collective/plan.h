@@ -43,7 +43,7 @@ inline constexpr size_t kAlgorithms = 10;
 std::string_view name_of(Way way);
 std::string_view name_of(Algorithm algorithm);
 
-// What stages any size: instead of kPull, where not every rank can read every other's memory.
+// What does any size: instead of kPull, too, where not every rank can read every other's memory.
 constexpr Algorithm in_place_of_pull(CollectiveKind kind) {
   const bool folds = kind == CollectiveKind::kAllReduce || kind == CollectiveKind::kReduce;
   return folds ? Algorithm::kTwoShot : Algorithm::kStaged;

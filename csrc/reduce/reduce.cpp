@@ -1,6 +1,7 @@
 #include "reduce/reduce.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -38,7 +39,7 @@ DType component_of(DType type) {
 class Pass {
  public:
   Pass(const Reduction& op, DType from, DType to, bool multiply, bool finish);
-  void run(void* dst, std::span<const void* const> sources, size_t count) const;
+  void run(std::span<void* const> dsts, std::span<const void* const> sources, size_t count) const;
 
  private:
   struct Scratch {
@@ -47,7 +48,10 @@ class Pass {
   void block(Scratch& scratch, void* dst, std::span<const void* const> sources, size_t first,
              size_t count) const;
   const void* operand(char* scratch, const void* source, size_t k, size_t first, size_t count) const;
-  bool direct(size_t sources) const { return !decode_ && !premul_ && !encode_ && sources <= kMaxFold; }
+  bool narrow(size_t sources) const { return narrow_fold_ && sources <= kMaxFold; }
+  bool direct(size_t sources) const {
+    return narrow(sources) || (!decode_ && !premul_ && !encode_ && sources <= kMaxFold);
+  }
 
   const Reduction& op_;
   size_t from_size_, acc_size_, to_size_, per_element_;
@@ -82,16 +86,16 @@ Pass::Pass(const Reduction& op, DType from, DType to, bool multiply, bool finish
   if (decode_ && encode_ && !premul_) narrow_fold_ = fold_of(table, divide ? op.kind : kind, from);
 }
 
-void Pass::run(void* dst, std::span<const void* const> sources, size_t count) const {
+void Pass::run(std::span<void* const> dsts, std::span<const void* const> sources, size_t count) const {
   if (sources.empty()) throw std::invalid_argument("a reduction needs at least one source");
   count *= per_element_;
-  if (narrow_fold_ && sources.size() <= kMaxFold) {
-    return narrow_fold_(dst, sources.data(), static_cast<int>(sources.size()), count, op_.divisor);
-  }
   Scratch scratch;
   const size_t step = (direct(sources.size()) ? kDirectBytes : kScratchBytes) / acc_size_;
   for (size_t first = 0; first < count; first += step) {
-    block(scratch, dst, sources, first, std::min(step, count - first));
+    const size_t elements = std::min(step, count - first);
+    block(scratch, dsts[0], sources, first, elements);
+    for (void* const more : dsts.subspan(1))
+      std::memcpy(advance(more, first * to_size_), advance(dsts[0], first * to_size_), elements * to_size_);
   }
 }
 
@@ -112,6 +116,11 @@ const void* Pass::operand(char* scratch, const void* source, size_t k, size_t fi
 void Pass::block(Scratch& scratch, void* dst, std::span<const void* const> sources, size_t first,
                  size_t count) const {
   void* const out = advance(dst, first * to_size_);
+  if (narrow(sources.size())) {
+    const void* codes[kMaxFold];
+    for (size_t k = 0; k < sources.size(); ++k) codes[k] = advance(sources[k], first * from_size_);
+    return narrow_fold_(out, codes, static_cast<int>(sources.size()), count, op_.divisor);
+  }
   void* const partial = scratch.block[kMaxFold];
   const void* inputs[kMaxFold];
   int held = 0;
@@ -133,20 +142,25 @@ void Pass::block(Scratch& scratch, void* dst, std::span<const void* const> sourc
 }  // namespace
 
 void reduce(const Reduction& op, void* dst, std::span<const void* const> sources, size_t count) {
-  Pass(op, op.dtype, op.dtype, true, true).run(dst, sources, count);
+  Pass(op, op.dtype, op.dtype, true, true).run({&dst, 1}, sources, count);
+}
+
+void reduce(const Reduction& op, std::span<void* const> dsts, std::span<const void* const> sources,
+            size_t count) {
+  Pass(op, op.dtype, op.dtype, true, true).run(dsts, sources, count);
 }
 
 void reduce_partial(const Reduction& op, void* acc, std::span<const void* const> sources, size_t count) {
-  Pass(op, op.dtype, accumulator_of(op.dtype), true, false).run(acc, sources, count);
+  Pass(op, op.dtype, accumulator_of(op.dtype), true, false).run({&acc, 1}, sources, count);
 }
 
 void merge_partial(const Reduction& op, void* acc, std::span<const void* const> partials, size_t count) {
   const DType type = accumulator_of(op.dtype);
-  Pass(op, type, type, false, false).run(acc, partials, count);
+  Pass(op, type, type, false, false).run({&acc, 1}, partials, count);
 }
 
 void finish_partial(const Reduction& op, void* dst, const void* acc, size_t count) {
-  Pass(op, accumulator_of(op.dtype), op.dtype, false, true).run(dst, {&acc, 1}, count);
+  Pass(op, accumulator_of(op.dtype), op.dtype, false, true).run({&dst, 1}, {&acc, 1}, count);
 }
 
 const char* simd_name() { return name_of(simd_level()); }

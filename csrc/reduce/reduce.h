@@ -47,6 +47,10 @@ struct Reduction {
 
 // dst = finish(all sources). One pass over memory for any number of sources.
 void reduce(const Reduction& op, void* dst, std::span<const void* const> sources, size_t count);
+// The same into several places: block by block, while the result is in the first-level cache. The first may be one of the sources,
+// the others are disjoint from all.
+void reduce(const Reduction& op, std::span<void* const> dsts, std::span<const void* const> sources,
+            size_t count);
 
 // The pieces, for partial results that travel between hosts as accumulator_of(dtype).
 // acc = fold of sources, not finished (PremulSum: factors applied, one per source).

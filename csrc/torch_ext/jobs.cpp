@@ -1,5 +1,6 @@
 #include "torch_ext/jobs.h"
 
+#include <algorithm>
 #include <deque>
 
 namespace dlslime {
@@ -9,6 +10,28 @@ namespace {
 constexpr uint64_t kMonitorTags = uint64_t(1) << 40, kHandshakeTags = uint64_t(1) << 41;
 
 std::string rank_text(int rank) { return "rank " + std::to_string(rank); }
+
+// Small all_reduces of one kind in a row travel as one, which is as good bit for bit: how many, from the first on.
+constexpr size_t kSmallPart = 64 << 10, kMostTogether = 1 << 20;
+
+size_t together(std::span<const CollectiveArgs> all) {
+  const CollectiveArgs& first = all[0];
+  const auto alike = [&](const CollectiveArgs& args) {
+    return args.kind == CollectiveKind::kAllReduce && args.spec.kind == first.spec.kind &&
+           args.spec.dtype == first.spec.dtype && args.spec.factor == first.spec.factor &&
+           args.layout == first.layout && args.output.size() <= kSmallPart;
+  };
+  size_t count = 0, bytes = 0;
+  while (count < all.size() && alike(all[count]) && bytes + all[count].output.size() <= kMostTogether)
+    bytes += all[count++].output.size();
+  return std::max<size_t>(count, 1);
+}
+
+Task<> run_together(Group& group, std::span<const CollectiveArgs> all) {
+  std::vector<Bytes> parts;
+  for (const CollectiveArgs& args : all) parts.push_back(args.output);
+  return all_reduce_together(group, all[0].spec, std::move(parts), all[0].layout);
+}
 
 }  // namespace
 
@@ -55,7 +78,15 @@ Task<> BatchJob::body() {
     else
       channel.start(receives.emplace_back(channel, message.peer, uint64_t(message.tag), message.bytes));
   }
-  for (const CollectiveArgs& args : parts_.collectives) co_await args.run(group());
+  const std::span<const CollectiveArgs> all(parts_.collectives);
+  for (size_t i = 0; i < all.size();) {
+    const size_t count = together(all.subspan(i));
+    if (count > 1)
+      co_await run_together(group(), all.subspan(i, count));
+    else
+      co_await all[i].run(group());
+    i += count;
+  }
   for (RecvRequest& request : receives) co_await request.done();
   for (SendRequest& request : sends) co_await request.done();
 }

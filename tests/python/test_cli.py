@@ -53,11 +53,11 @@ def test_doctor_says_what_is_in_the_way() -> None:
 
 def test_doctor_prints_the_plan_in_use(tmp_path: Path) -> None:
     path = tmp_path / "plan"
-    path.write_text("all_reduce local up to *: pull\n")
+    path.write_text("all_gather local up to *: pull\n")
     said = command("doctor", "--plan", env={"DLSLIME_PLAN": str(path)}).stdout
     assert f"plan: {path}" in said
     table, _, text = said.partition("The same as a file:")
-    assert re.search(r"^all_reduce +local +\* +pull", table, re.M)
+    assert re.search(r"^all_gather +local +\* +pull", table, re.M)
     assert text.strip() == _C.plan_text(str(path)).strip()
     assert "plan: built in" in command("doctor", "--plan").stdout
 

@@ -117,8 +117,27 @@ def groups_made_by_two_threads(rank: int, world: int) -> None:
 def parts_of_other_sizes(rank: int, world: int) -> None:
     """The sizes add up to the same, but the ranks do not mean the same parts."""
     sizes = [10, 20] if rank == 0 else [20, 10]
-    with pytest.raises(RuntimeError, match=r"all_gather\(30 x float32, in unequal parts"):
+    with pytest.raises(RuntimeError, match=r"all_gather\(30 x float32, in parts"):
         dist.all_gather([torch.zeros(size) for size in sizes], torch.ones(10))
+
+
+def coalesced_parts_of_other_sizes(rank: int, world: int) -> None:
+    """Small tensors travel together; that they are cut alike is still checked."""
+    sizes = [10, 20] if rank == 0 else [20, 10]
+    with pytest.raises(RuntimeError, match=r"all_reduce\(sum, 30 x float32, in parts"):
+        dist.all_reduce_coalesced([torch.zeros(size) for size in sizes])
+
+
+def coalesced_parts_of_many_kinds(rank: int, world: int) -> None:
+    """Small and large ones, of 1 MiB together and more: each as if it were alone."""
+    sizes = [1, 1000, 16384, 16385, 7, 0, 3, *([16000] * 40)]
+    together = [torch.arange(size, dtype=torch.float32) * (rank + 1) for size in sizes]
+    alone = [tensor.clone() for tensor in together]
+    dist.all_reduce_coalesced(together)
+    for tensor in alone:
+        dist.all_reduce(tensor)
+    for one, other in zip(together, alone, strict=True):
+        assert torch.equal(one, other)
 
 
 def a_sender_that_turns_to_other_things(rank: int, world: int) -> float:
@@ -149,6 +168,7 @@ def a_sender_that_turns_to_other_things(rank: int, world: int) -> float:
         sparse_without_sparse_dimensions,
         batches_of_one_thread_beside_collectives_of_another,
         groups_made_by_two_threads,
+        coalesced_parts_of_many_kinds,
     ],
 )
 def test_regression(engine: str, program: Callable[..., Any]) -> None:
@@ -157,9 +177,10 @@ def test_regression(engine: str, program: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_parts_of_other_sizes(engine: str) -> None:
+@pytest.mark.parametrize("program", [parts_of_other_sizes, coalesced_parts_of_other_sizes])
+def test_parts_of_other_sizes(program: Callable[..., Any], engine: str) -> None:
     with ranks(2, env=engine_env(engine)) as pool:
-        pool.run(parts_of_other_sizes)
+        pool.run(program)
         pool.broken = True
 
 

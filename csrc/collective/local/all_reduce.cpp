@@ -12,7 +12,7 @@ namespace {
 Task<> all_reduce_inline(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
   const uint64_t s = call.sequence;
   co_await local.line_free(s);
-  local.post(call, 0, spec.factor, data);
+  local.post(call, {.factor = spec.factor, .inline_data = data});
   co_await local.arrived(s);
   local.verify(call);
   local.fold(local.reduction_of(spec, s), data.data(), data.size(),
@@ -27,7 +27,7 @@ Task<> all_reduce_one_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes 
   co_await local.in_free(k);
   copy({local.in_slot(local.rank(), k), data.size()}, data);
   local.publish(LocalGroup::kPosted, k);
-  local.post(call, 0, spec.factor);
+  local.post(call, {.factor = spec.factor});
   co_await local.arrived(s);
   local.verify(call);
   co_await local.all(LocalGroup::kPosted, k);
@@ -47,7 +47,7 @@ Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int r
   const int me = local.rank(), n = local.size();
   const bool takes = root < 0 || root == me;
   co_await local.line_free(s);
-  local.post(call, 0, spec.factor);
+  local.post(call, {.factor = spec.factor});
   co_await local.arrived(s);
   local.verify(call);
   const Reduction reduction = local.reduction_of(spec, s);
@@ -77,9 +77,9 @@ Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int r
         const Bytes mine = shard(chunk, n, me);
         const size_t at = size_t(mine.data() - chunk.data());
         const Bytes result{local.out_slot(me, j) + at, mine.size()};
-        local.fold(reduction, result.data(), result.size(),
+        void* const places[] = {takes ? mine.data() : result.data(), result.data()};
+        local.fold(reduction, std::span<void* const>(places, takes ? 2 : 1), mine.size(),
                    [&](int p) { return p == me ? mine.data() : local.in_slot(p, k) + at; });
-        if (takes) copy(mine, result);
       });
       local.publish(LocalGroup::kReduced, j);
       local.publish(LocalGroup::kConsumed, k);

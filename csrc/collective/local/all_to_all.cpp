@@ -2,6 +2,7 @@
 // which also tells how many steps there are. Cost: 2a + S c (write) + S c (read).
 #include "collective/copy_own.h"
 #include "collective/local/local.h"
+#include "collective/local/pull.h"
 #include "collective/local/steps.h"
 
 namespace dlslime::local {
@@ -9,7 +10,7 @@ namespace {
 
 void verify_sizes(LocalGroup& local, const Call& call, std::span<const Bytes> out) {
   for (int p = 0; p < local.size(); ++p) {
-    const uint64_t sends = local.table(p, call.sequence)[size_t(local.rank())];
+    const uint64_t sends = local.table(p, call.sequence)[size_t(local.rank())].bytes;
     if (sends == out[size_t(p)].size()) continue;
     const int from = local.group_rank(p), to = local.group_rank(local.rank());
     throw Failure(Status(Code::kMismatch, "rank " + std::to_string(from) + " sends " + std::to_string(sends) +
@@ -27,14 +28,21 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
   const uint64_t s = call.sequence;
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
   co_await local.line_free(s);
-  for (int p = 0; p < n; ++p) local.table(me, s)[size_t(p)] = in[size_t(p)].size();
-  local.post(call, largest(in));
+  local.show_parts(in, s);
+  local.post(call, {.extent = largest(in)});
   co_await local.arrived(s);
   local.verify(call);
   verify_sizes(local, call, out);
   uint64_t most = 0;
   for (int p = 0; p < n; ++p) most = std::max(most, local.posted(p, s).extent);
   co_await copy_own(out[size_t(me)], in[size_t(me)]);
+  if (pulls(local, call, most)) {
+    co_await pull_all(local, out,
+                      [&local, s](int who) { return local.table(who, s)[size_t(local.rank())].address; });
+    local.done(s);
+    co_await local.all(LocalGroup::kDone, s);
+    co_return;
+  }
 
   const auto write = [&](size_t i, std::byte* slot) {
     for (int p = 0; p < n; ++p) {

@@ -1,6 +1,7 @@
 // Broadcast: the root writes, all others read. Cost: a + S(2c), pipelined in slots; up to kInline bytes travel in the line itself.
-// The root does not wait for readers: it runs up to kSlots steps and kCallSlots operations ahead.
+// The root does not wait for readers, but where they pull: it runs up to kSlots steps and kCallSlots operations ahead.
 #include "collective/local/local.h"
+#include "collective/local/pull.h"
 #include "collective/local/steps.h"
 
 namespace dlslime::local {
@@ -8,13 +9,20 @@ namespace dlslime::local {
 Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
   const uint64_t s = call.sequence;
   const bool root = local.rank() == call.root;
-  const bool tiny = local.group().choose(call.kind, Way::kLocal, data.size()) == Algorithm::kLine;
+  const Algorithm chosen = local.group().choose(call.kind, Way::kLocal, data.size());
+  const bool tiny = chosen == Algorithm::kLine;
   co_await local.line_free(s);
-  local.post(call, 0, 1, root && tiny ? data : Bytes{});
+  local.post(call, {.inline_data = root && tiny ? data : Bytes{}, .address = data.data()});
   if (!root) {
     co_await local.arrived_one(call.root, s);
     local.verify_one(call, call.root);
     if (tiny) copy(data, ConstBytes(local.posted(call.root, s).inline_data, data.size()));
+  }
+  if (chosen == Algorithm::kPull) {
+    if (!root) co_await pull_one(local, call.root, local.posted(call.root, s).address, data);
+    local.done(s);
+    if (root) co_await local.all(LocalGroup::kDone, s);
+    co_return;
   }
   if (!tiny) {
     const size_t piece = LocalGroup::kSlotBytes;

@@ -1,6 +1,7 @@
 // All-gather and gather: everybody writes its own, readers copy all others'. Sizes may differ. Cost: 2a + S c (write) + N S c (read).
 #include "collective/copy_own.h"
 #include "collective/local/local.h"
+#include "collective/local/pull.h"
 #include "collective/local/steps.h"
 
 namespace dlslime::local {
@@ -20,16 +21,23 @@ Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::sp
       copy(theirs, {local.in_slot(p, k), theirs.size()});
     }
   };
-  co_await local.line_free(call.sequence);
-  local.post(call);
+  const uint64_t s = call.sequence;
+  co_await local.line_free(s);
+  local.post(call, {.address = in.data()});
   if (reads) {
-    co_await local.arrived(call.sequence);
+    co_await local.arrived(s);
     local.verify(call);
     co_await copy_own(out[size_t(local.rank())], in);
   }
+  if (pulls(local, call, most)) {
+    if (reads) co_await pull_all(local, out, [&local, s](int who) { return local.posted(who, s).address; });
+    local.done(s);
+    if (writes) co_await local.all(LocalGroup::kDone, s);
+    co_return;
+  }
   co_await in_steps(local, steps_for(most, piece), std::min(most, piece), writes,
                     reads ? kEverybody : kNobody, write, read);
-  local.done(call.sequence);
+  local.done(s);
 }
 
 }  // namespace

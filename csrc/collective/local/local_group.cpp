@@ -2,13 +2,14 @@
 
 namespace dlslime {
 
-void LocalGroup::post(const Call& call, uint64_t extent, double factor, ConstBytes inline_data) {
+void LocalGroup::post(const Call& call, const Note& note) {
   const uint64_t s = call.sequence;
   auto& mine = *reinterpret_cast<Posted*>(pages_.payload(rank(), s % kCallSlots).data());
   mine.fingerprint = call.fingerprint();
-  mine.extent = extent;
-  mine.factor = factor;
-  if (!inline_data.empty()) std::memcpy(mine.inline_data, inline_data.data(), inline_data.size());
+  mine.extent = note.extent;
+  mine.factor = note.factor;
+  mine.address = reinterpret_cast<uintptr_t>(note.address);
+  copy({mine.inline_data, note.inline_data.size()}, note.inline_data);
   pages_.publish(s % kCallSlots, s);
 }
 
@@ -30,9 +31,14 @@ std::vector<int> LocalGroup::ahead(uint64_t s) const {
   return ranks;
 }
 
-std::span<uint64_t> LocalGroup::table(int who, uint64_t s) const {
+std::span<LocalGroup::Sent> LocalGroup::table(int who, uint64_t s) const {
   std::byte* at = pages_.data(who).data() + s % kCallSlots * table_bytes(size());
-  return {reinterpret_cast<uint64_t*>(at), size_t(size())};
+  return {reinterpret_cast<Sent*>(at), size_t(size())};
+}
+
+void LocalGroup::show_parts(std::span<const ConstBytes> parts, uint64_t s) {
+  for (size_t p = 0; p < parts.size(); ++p)
+    table(rank(), s)[p] = {parts[p].size(), reinterpret_cast<uintptr_t>(parts[p].data())};
 }
 
 Reduction LocalGroup::reduction_of(const ReduceSpec& spec, uint64_t s) {

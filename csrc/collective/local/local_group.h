@@ -14,7 +14,8 @@
 //
 //   line          word                payload                       written when
 //   0..3          operation s         its call, extent, factor,     the rank enters operation s
-//                                     up to kInline bytes of data
+//                                     its input's address, up to
+//                                     kInline bytes of data
 //   kPosted       in-step k           -                             its in-slot k is complete
 //   kConsumed     in-step k           -                             it needs nobody's in-slot <= k any more
 //   kReduced      out-step k          -                             its out-slot k is complete
@@ -37,11 +38,11 @@ class LocalGroup {
  public:
   static constexpr size_t kCallSlots = 4;
   static constexpr size_t kSlots = 4;
-  static constexpr size_t kSlotBytes = 128 << 10;
+  static constexpr size_t kSlotBytes = 256 << 10;
   static constexpr size_t kInline = 64;
   static constexpr int kMaxRanks = 256;  // more would make the pieces of a slot too small to be worth it
   enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kLines };
-  // Per rank: the sizes it sends to each (4 generations), then in-slots, then out-slots.
+  // Per rank: what it sends to each (4 generations), then in-slots, then out-slots.
   static size_t data_bytes(int size) { return table_bytes(size) * kCallSlots + 2 * kSlots * kSlotBytes; }
 
   // `ranks`: the group's, by place.
@@ -58,13 +59,21 @@ class LocalGroup {
     Fingerprint fingerprint;
     uint64_t extent;
     double factor;
+    uint64_t address;  // of the rank's input
     std::byte inline_data[kInline];
   };
   static_assert(sizeof(Posted) <= sizeof(SharedPages::Line::payload));
 
   // Everybody has finished what this operation's line held before.
   auto line_free(uint64_t s) { return all(kDone, s > kCallSlots ? s - kCallSlots : 0); }
-  void post(const Call& call, uint64_t extent = 0, double factor = 1, ConstBytes inline_data = {});
+  struct Note {  // what a rank's line says besides its call
+    uint64_t extent = 0;
+    double factor = 1;
+    ConstBytes inline_data = {};
+    const void* address = nullptr;
+  };
+  void post(const Call& call, const Note& note);
+  void post(const Call& call) { post(call, {}); }
   auto arrived(uint64_t s) { return all(s % kCallSlots, s); }
   auto arrived_one(int who, uint64_t s) { return one(who, s % kCallSlots, s); }
   void verify(const Call& call) const;  // everybody's
@@ -73,8 +82,15 @@ class LocalGroup {
     return *reinterpret_cast<const Posted*>(pages_.payload(who, s % kCallSlots).data());
   }
   std::vector<int> ahead(uint64_t s) const;  // the group's ranks that have posted operation s
-  // Sizes that `who` sends in operation s, by destination.
-  std::span<uint64_t> table(int who, uint64_t s) const;
+  // What `who` sends in operation s, by destination.
+  struct Sent {
+    uint64_t bytes, address;
+  };
+  std::span<Sent> table(int who, uint64_t s) const;
+  void show_parts(std::span<const ConstBytes> parts, uint64_t s);  // in my table; before post()
+  Status read_private(int who, uint64_t address, Bytes into) const {
+    return pages_.read_private(who, address, into);
+  }
   void done(uint64_t s) { pages_.publish(kDone, s); }
 
   // ---- steps ----
@@ -94,6 +110,10 @@ class LocalGroup {
   // Folds what all ranks contribute, in rank order; `at(p)` is where rank p's contribution lies.
   template <class At>
   void fold(const Reduction& reduction, void* to, size_t bytes, At at) {
+    dlslime::reduce(reduction, to, sources(at), bytes / size_of(reduction.dtype));
+  }
+  template <class At>
+  void fold(const Reduction& reduction, std::span<void* const> to, size_t bytes, At at) {
     dlslime::reduce(reduction, to, sources(at), bytes / size_of(reduction.dtype));
   }
   // `at(p)` for all ranks, in rank order; until the next call.
@@ -126,7 +146,7 @@ class LocalGroup {
   Reached one(int who, size_t line, uint64_t value) const { return {*this, line, value, who}; }
 
  private:
-  static size_t table_bytes(int size) { return (size_t(size) * sizeof(uint64_t) + 127) / 128 * 128; }
+  static size_t table_bytes(int size) { return (size_t(size) * sizeof(Sent) + 127) / 128 * 128; }
   std::byte* slots(int who) const { return pages_.data(who).data() + table_bytes(size()) * kCallSlots; }
 
   Group& group_;

@@ -16,7 +16,7 @@ Task<> reduce_at_root(LocalGroup& local, Call call, ReduceSpec spec, Bytes data)
     copy({local.in_slot(local.rank(), k), data.size()}, data);
     local.publish(LocalGroup::kPosted, k);
   }
-  local.post(call, 0, spec.factor);
+  local.post(call, {.factor = spec.factor});
   if (root) {
     co_await local.arrived(s);
     local.verify(call);

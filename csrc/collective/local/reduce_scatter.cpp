@@ -11,7 +11,7 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
   const size_t most = largest(in);
   co_await local.line_free(call.sequence);
-  local.post(call, 0, spec.factor);
+  local.post(call, {.factor = spec.factor});
   co_await local.arrived(call.sequence);
   local.verify(call);
   const Reduction reduction = local.reduction_of(spec, call.sequence);

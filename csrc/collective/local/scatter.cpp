@@ -1,6 +1,7 @@
 // Scatter: each of the root's slots holds one piece for every rank. Cost: 2a + N S c (root) + S c.
 #include "collective/copy_own.h"
 #include "collective/local/local.h"
+#include "collective/local/pull.h"
 #include "collective/local/steps.h"
 
 namespace dlslime::local {
@@ -19,17 +20,25 @@ Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Byt
     const auto mine = part(out, i, piece);
     copy(mine, {local.in_slot(call.root, k) + size_t(me) * piece, mine.size()});
   };
-  co_await local.line_free(call.sequence);
+  const uint64_t s = call.sequence;
+  co_await local.line_free(s);
+  if (root) local.show_parts(in, s);
   local.post(call);
   if (root) {
     co_await copy_own(out, in[size_t(me)]);
   } else {
-    co_await local.arrived_one(call.root, call.sequence);
+    co_await local.arrived_one(call.root, s);
     local.verify_one(call, call.root);
+  }
+  if (pulls(local, call, out.size())) {
+    if (!root) co_await pull_one(local, call.root, local.table(call.root, s)[size_t(me)].address, out);
+    local.done(s);
+    if (root) co_await local.all(LocalGroup::kDone, s);
+    co_return;
   }
   co_await in_steps(local, steps_for(out.size(), piece), std::min(out.size(), piece) * size_t(n), root,
                     root ? kNobody : call.root, write, read);
-  local.done(call.sequence);
+  local.done(s);
 }
 
 }  // namespace dlslime::local

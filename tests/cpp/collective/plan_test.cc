@@ -48,10 +48,10 @@ TEST(Plan, ComesBackFromItsText) {
 }
 
 TEST(Plan, WherePrivateMemoryCanNotBeReadSomethingStagesInstead) {
-  const Plan plan = plan_of("all_reduce local up to 1 KiB: one_shot\nall_reduce local up to *: pull");
-  EXPECT_EQ(plan.choose(K::kAllReduce, Way::kLocal, 4096), A::kPull);
-  EXPECT_EQ(plan.choose_staged(K::kAllReduce, Way::kLocal, 4096), A::kTwoShot);
-  EXPECT_EQ(plan.choose_staged(K::kAllReduce, Way::kLocal, 1024), A::kOneShot);
+  const Plan plan = plan_of("broadcast local up to 64 B: line\nbroadcast local up to *: pull");
+  EXPECT_EQ(plan.choose(K::kBroadcast, Way::kLocal, 4096), A::kPull);
+  EXPECT_EQ(plan.choose_staged(K::kBroadcast, Way::kLocal, 4096), A::kStaged);
+  EXPECT_EQ(plan.choose_staged(K::kBroadcast, Way::kLocal, 64), A::kLine);
   for (const PlanChoice& pull : plan_choices()) {
     if (pull.algorithm != A::kPull) continue;
     EXPECT_EQ(pull.way, Way::kLocal);
@@ -90,15 +90,14 @@ TEST(Plan, SaysWhatIsWrongWithAText) {
       {"reduce local up to *: tree",
        "line 1: 'tree' is no algorithm of reduce local; there are at_root, two_shot"},
       {"all_reduce wire up to *: pull", "line 1: 'pull' is no algorithm of all_reduce wire"},
-      {"reduce local up to *: at_root", "line 1: at_root does no more than 128 KiB"},
+      {"reduce local up to *: at_root", "line 1: at_root does no more than 256 KiB"},
       {"all_reduce local up to 65 B: line", "line 1: line does no more than 64 B"},
       {"reduce local up to *: two_shot by 1 MiB", "line 1: two_shot has no chunks to choose"},
       {"reduce wire up to *: shards by 1 B", "line 1: a chunk is a multiple of 64 bytes from 4 KiB"},
       {"reduce wire up to *: shards by 4100 B", "line 1: a chunk is a multiple"},
       {"reduce wire up to *: shards by", "line 1: '' is no size"},
       {"reduce wire up to *: shards by 1 MiB or so", "line 1: 'or' is too much"},
-      {"reduce wire up to 2 KiB: direct\nreduce wire up to 2 KiB: shards",
-       "line 2: sizes must grow: line 1"},
+      {"reduce wire up to 2 KiB: direct\nreduce wire up to 2 KiB: shards", "line 2: sizes must grow: line 1"},
       {"reduce wire up to *: direct\n#\nreduce wire up to *: shards",
        "line 3: nothing is left after 'up to *' of line 1"},
       {"reduce wire up to 2 KiB: direct", "line 1: larger sizes are left out"},

@@ -131,11 +131,10 @@ Plan random_plan(uint64_t seed) {
   };
   maybe(
       "all_reduce local up to 48 B: line\nall_reduce local up to 1 KiB: one_shot\n"
-      "all_reduce local up to 70 KiB: two_shot\nall_reduce local up to *: pull\n");
-  maybe(
-      "reduce local up to 1 KiB: at_root\nreduce local up to 40 KiB: two_shot\nreduce local up to *: pull\n");
+      "all_reduce local up to *: two_shot\n");
+  maybe("reduce local up to 1 KiB: at_root\nreduce local up to *: two_shot\n");
   maybe("broadcast local up to 1 KiB: staged\nbroadcast local up to *: pull\n");
-  for (const char* operation : {"all_gather", "gather", "scatter", "reduce_scatter", "all_to_all"})
+  for (const char* operation : {"all_gather", "gather", "scatter", "all_to_all"})
     maybe((std::string(operation) + " local up to 2 KiB: staged\n" + operation + " local up to *: pull\n")
               .c_str());
   maybe("all_reduce wire up to 512 B: direct\nall_reduce wire up to *: shards by 24 KiB\n");

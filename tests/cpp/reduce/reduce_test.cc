@@ -19,6 +19,11 @@ class EveryType : public ReduceTest, public testing::WithParamInterface<int> {
       ASSERT_EQ(out.back(), 0xa5) << "wrote past the end";
       out.pop_back();
       ASSERT_EQ(out, wanted) << count;
+      Bytes here(count * size), there(count * size);
+      void* const both[] = {here.data(), there.data()};
+      reduce(op, both, pointers(sources), count);
+      ASSERT_EQ(here, wanted) << count << ", into two places";
+      ASSERT_EQ(there, wanted) << count << ", into two places";
       for (const size_t alias : {size_t{0}, last}) {
         auto inputs = sources;
         inputs[alias].resize(count * size);
