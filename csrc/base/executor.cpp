@@ -214,7 +214,7 @@ void Executor::finish(Operation& op, Status status) {
     scope->reporting_ = true;
   }
   if (scope && scope->spared_ == &op) scope->spared_ = nullptr;
-  active_count_.fetch_sub(1);
+  if (active_count_.fetch_sub(1) == 1 && sleeper_) sleeper_->rest();
   op.finished();
   if (was_running) start_next(*scope);
   if (token_waiters_.load()) notify();

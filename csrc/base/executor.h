@@ -35,6 +35,9 @@ class Sleeper {
   virtual ~Sleeper() = default;
   virtual void sleep(Nanos timeout) = 0;  // under the token, from the driving thread
   virtual void wake() = 0;                // any thread
+  // Under the token: no operation is active any more. Whoever waited has not waited in vain: what happens seldom, such as a peer's
+  // death, need not be asked for.
+  virtual void rest() {}
 };
 
 // How long to wait hot before sleeping: spin (only where every rank has a core), then yield. The spin is short: where the scheduler
@@ -95,6 +98,7 @@ class Executor {
   bool idle() const { return active_count_.load() == 0; }
   List<Operation, ActiveTag>& active() { return active_; }
   uint64_t heap_allocations() const { return frames_.heap_allocations(); }
+  uint64_t token_taken() const { return token_taken_; }  // how often
 
  private:
   friend class Wait;
@@ -154,6 +158,7 @@ class Executor {
   Ladder ladder_;
   FramePool frames_;
   unsigned passes_ = 0;
+  uint64_t token_taken_ = 0;
   std::vector<Poller*> pollers_;
   List<Operation, ActiveTag> active_;
   List<Wait, WaitTag> polled_, ready_, bulk_;

@@ -40,7 +40,9 @@ Executor::~Executor() { stop_progress_thread(); }
 // ---- the token ----
 
 bool Executor::try_token() {
-  return !token_.load(std::memory_order_relaxed) && !token_.exchange(1, std::memory_order_acquire);
+  if (token_.load(std::memory_order_relaxed) || token_.exchange(1, std::memory_order_acquire)) return false;
+  ++token_taken_;
+  return true;
 }
 
 void Executor::release_token() {
