@@ -29,6 +29,7 @@
 #include "base/wait.h"
 #include "collective/call.h"
 #include "collective/collectives.h"
+#include "collective/local/idle_slots.h"
 #include "engine/shared_pages.h"
 
 namespace dlslime {
@@ -75,7 +76,16 @@ class LocalGroup {
   std::vector<int> ahead(uint64_t s) const;  // the group's ranks that have posted operation s
   // Sizes that `who` sends in operation s, by destination.
   std::span<uint64_t> table(int who, uint64_t s) const;
-  void done(uint64_t s) { pages_.publish(kDone, s); }
+  void done(uint64_t s) {
+    pages_.publish(kDone, s);
+    idle_slots_.used(steps());
+  }
+
+  // ---- between operations ----
+  uint64_t steps() const { return in_step_ + out_step_; }
+  bool slots_unused() const;  // nobody needs any slot of the steps so far
+  // Gives back a slice of this rank's memory that begins at `from`. Answers where the next one begins, and whether that was the last.
+  std::pair<size_t, bool> give_back(size_t from);
 
   // ---- steps ----
   uint64_t next_in() { return ++in_step_; }
@@ -135,6 +145,7 @@ class LocalGroup {
   uint64_t in_step_ = 0, out_step_ = 0;
   std::vector<const void*> sources_;  // one collective at a time: shared by all of them
   std::vector<double> factors_;
+  IdleSlots idle_slots_{*this};
 };
 
 // The part of a slot that belongs to each of `parts` ranks, a multiple of 64 bytes.

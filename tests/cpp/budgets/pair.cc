@@ -1,5 +1,7 @@
 #include "budgets/pair.h"
 
+#include <deque>
+
 namespace dlslime::budgets {
 namespace {
 
@@ -23,11 +25,10 @@ class Turn final : public Poller {
 
 }  // namespace
 
-Rank::Rank(int number, bool direct_reads)
+Rank::Rank(bool direct_reads)
     : executor_(clock_, &reactor_, Ladder{}),
       runtime_(executor_, regions_, new_identity("this host")),
-      messenger_(std::make_unique<Messenger>(executor_, regions_)),
-      builder_(runtime_, *messenger_, {"pair", number, 2, {}, {}}) {
+      messenger_(std::make_unique<Messenger>(executor_, regions_)) {
   std::unique_ptr<ShmEngine> engine;
   const Services services{clock_, executor_, reactor_, regions_, runtime_.self()};
   check(ShmEngine::create({direct_reads}, services, &engine));
@@ -40,28 +41,37 @@ Rank::Rank(int number, bool direct_reads)
 Rank::~Rank() {
   executor_.stop_progress_thread();
   executor_.with_token([&] {
-    group_.reset();
+    groups_.clear();
     messenger_.reset();
   });
 }
 
-void Rank::join(Rank& a, Rank& b) {
-  const std::vector<std::string> hellos{a.builder_.hello(), b.builder_.hello()};
-  std::vector<std::string> offers;
-  for (Rank* rank : {&a, &b}) {
-    rank->executor_.with_token([&] {
-      check(rank->builder_.meet(hellos));
-      offers.push_back(rank->builder_.offers());
-    });
+void Rank::join(std::span<Rank* const> ranks) {
+  std::deque<GroupBuilder> builders;
+  std::vector<std::string> hellos, offers;
+  for (Rank* rank : ranks) {
+    const int number = int(builders.size());
+    GroupBuilder& builder = builders.emplace_back(
+        rank->runtime_, *rank->messenger_, GroupBuilder::Spec{"budgets", number, int(ranks.size()), {}, {}});
+    hellos.push_back(builder.hello());
   }
-  for (Rank* rank : {&a, &b})
-    rank->executor_.with_token([&] { check(rank->builder_.connect(offers, &rank->group_)); });
+  const auto each = [&](auto step) {
+    for (size_t i = 0; i < ranks.size(); ++i)
+      ranks[i]->executor_.with_token([&] { step(*ranks[i], builders[i]); });
+  };
+  each([&](Rank&, GroupBuilder& builder) {
+    check(builder.meet(hellos));
+    offers.push_back(builder.offers());
+  });
+  each([&](Rank& rank, GroupBuilder& builder) {
+    check(builder.connect(offers, &rank.groups_.emplace_back()));
+  });
 }
 
-Pair::Pair(int subject, bool direct_reads)
-    : subject_(subject), zero_(0, direct_reads), one_(1, direct_reads) {
-  Rank::join(zero_, one_);
-  (subject_ ? one_ : zero_).executor().start_progress_thread();
+Pair::Pair(int subject, bool direct_reads) : subject_(subject), zero_(direct_reads), one_(direct_reads) {
+  Rank* const both[] = {&zero_, &one_};
+  Rank::join(both);
+  both[subject]->executor().start_progress_thread();
 }
 
 Cost Pair::run(Operation::Order order, const GroupCall& its, const GroupCall& partners) {

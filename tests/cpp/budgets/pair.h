@@ -6,6 +6,8 @@
 // Errors:     throws Failure where the ranks can't be made or an operation fails.
 #pragma once
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "base/reactor.h"
 #include "budgets/counters.h"
@@ -17,12 +19,12 @@ namespace dlslime::budgets {
 
 class Rank {
  public:
-  Rank(int number, bool direct_reads);
+  explicit Rank(bool direct_reads = true);
   ~Rank();
   Executor& executor() { return executor_; }
-  Group& group() { return *group_; }
+  Group& group(size_t number = 0) { return *groups_[number]; }
 
-  static void join(Rank& a, Rank& b);
+  static void join(std::span<Rank* const> ranks);  // makes one more group of all of them
 
  private:
   const SteadyClock clock_;
@@ -31,8 +33,7 @@ class Rank {
   RegionTable regions_;
   Runtime runtime_;
   std::unique_ptr<Messenger> messenger_;
-  GroupBuilder builder_;
-  std::unique_ptr<Group> group_;
+  std::vector<std::unique_ptr<Group>> groups_;
 };
 
 // What one synchronous operation cost its caller.
