@@ -5,7 +5,7 @@ set -uo pipefail
 bad=()
 check() { "$@" || bad+=("$(basename "$1") ${2:-}"); }
 
-mapfile -t cpp < <(git ls-files -co --exclude-standard csrc tests/cpp cmake | grep -E '\.(h|cpp|cc)$')
+mapfile -t cpp < <(git ls-files -co --exclude-standard csrc tests/cpp bench/micro cmake | grep -E '\.(h|cpp|cc)$')
 check "$VENV/bin/clang-format" --dry-run -Werror "${cpp[@]}"
 check "$VENV/bin/ruff" check --quiet
 check "$VENV/bin/ruff" format --check --quiet

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# setup.sh demo|test: installs what the demo (or the tests too) needs and this machine lacks; quick when nothing does.
+# setup.sh demo|test|bench: installs what the demo (or the tests too; or the micro-benchmarks alone) needs and this machine lacks;
+# quick when nothing does.
 # System packages by apt-get when root, else it says which; Python packages into .venv (.venv-torch-X with TORCH=X).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-level=${1:?demo or test}
+level=${1:?demo, test or bench}
 default_torch=2.13.0
 
 stamp=$VENV/.set-up-for-$level
 wanted=$(cat .ci/setup.sh .ci/requirements-*.txt | sha256sum)
-[ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
+[ "$level" = bench ] && stamp=build/.set-up-for-bench
+[ "$level" = bench ] || [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
 
 # ---- what the system has: tested by what is there, not by what a package is called ----
 missing=()
@@ -34,6 +36,7 @@ find_missing() {
     need libgtest-dev header gtest/gtest.h
     need iproute2 command -v ip
   fi
+  if [ "$level" = bench ]; then need libbenchmark-dev header benchmark/benchmark.h; fi
 }
 find_missing
 if [ ${#missing[@]} -gt 0 ]; then
@@ -48,6 +51,11 @@ if [ ${#missing[@]} -gt 0 ]; then
     die "apt-get could not install ${missing[*]}; on Ubuntu the 'universe' component must be enabled"
   find_missing
   [ ${#missing[@]} = 0 ] || die "installed, and still not usable: ${missing[*]}"
+fi
+if [ "$level" = bench ]; then # no Python takes part
+  mkdir -p build
+  echo "$wanted" >"$stamp"
+  exit
 fi
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
   die "python3 is $(python3 -V 2>&1 | cut -d' ' -f2); 3.10 or newer is needed"

@@ -214,7 +214,7 @@ void Executor::finish(Operation& op, Status status) {
     scope->reporting_ = true;
   }
   if (scope && scope->spared_ == &op) scope->spared_ = nullptr;
-  active_count_.fetch_sub(1);
+  if (active_count_.fetch_sub(1) == 1 && sleeper_) sleeper_->rest();
   op.finished();
   if (was_running) start_next(*scope);
   if (token_waiters_.load()) notify();
@@ -300,10 +300,23 @@ void Executor::check_deadlines() {
     op = next;
   }
   report_failures();  // of what was queued still: its scope hears of it before its owner can leave
+  run_chore(now);
+}
+
+// One a time, for each may take a while.
+void Executor::run_chore(Nanos now) {
+  if (next_chore_.load(std::memory_order_relaxed) > now.count()) return;
+  if (Chore* chore = chores_.front(); chore && chore->at_ <= now) {
+    chore->at_ = chore->run(now);
+    if (chore->at_ > now) chore->unlink();
+    if (chore->at_ > now && chore->at_ != kNever) chores_.push_back(*chore);
+  }
+  Chore* first = chores_.front();
+  next_chore_.store(first ? first->at_.count() : kNever.count());
 }
 
 Nanos Executor::next_deadline() {
-  Nanos soonest = kNever;
+  Nanos soonest(next_chore_.load(std::memory_order_relaxed));
   for (Operation* op = active_.front(); op; op = active_.next(*op))
     soonest = std::min({soonest, op->deadline(), op->scope_ ? op->scope_->alarm_ : kNever});
   return soonest;

@@ -35,6 +35,25 @@ class Sleeper {
   virtual ~Sleeper() = default;
   virtual void sleep(Nanos timeout) = 0;  // under the token, from the driving thread
   virtual void wake() = 0;                // any thread
+  // Under the token: no operation is active any more. Whoever waited has not waited in vain: what happens seldom, such as a peer's
+  // death, need not be asked for.
+  virtual void rest() {}
+};
+
+struct ChoreTag {};
+
+// Something to do some time later that no operation waits for. Destroyed under the token.
+class Chore : public Hook<ChoreTag> {
+ public:
+  virtual ~Chore() = default;
+
+ protected:
+  // Under the token, at most ~20 us. Answers when it wants its next turn: not after `now` for at once, kNever for no more.
+  virtual Nanos run(Nanos now) = 0;
+
+ private:
+  friend class Executor;
+  Nanos at_ = kNever;
 };
 
 // How long to wait hot before sleeping: spin (only where every rank has a core), then yield. The spin is short: where the scheduler
@@ -91,10 +110,15 @@ class Executor {
   void retire(Scope& scope);
   bool pass(bool with_bulk = true);  // advances whatever can move; true: something moved
   void check_deadlines();
+  // Gives a chore a turn at `at` or later: by whoever drives then, or the progress thread. Without either it waits for the next that
+  // drives. Chores have their turns in the order in which they asked, so that one may wait for another that asked for later.
+  void later(Chore& chore, Nanos at);
   Nanos next_deadline();  // kNever: none
+  Nanos next_chore() const { return Nanos(next_chore_.load()); }  // kNever: none
   bool idle() const { return active_count_.load() == 0; }
   List<Operation, ActiveTag>& active() { return active_; }
   uint64_t heap_allocations() const { return frames_.heap_allocations(); }
+  uint64_t token_taken() const { return token_taken_; }  // how often
 
  private:
   friend class Wait;
@@ -138,6 +162,8 @@ class Executor {
   bool run_bulk();
   bool poll_all();
   bool checked_pass(bool with_bulk);
+  void run_chore(Nanos now);
+  void run_chore_when_parked();
   void drive(const Operation* op, Nanos until);
   void relax(const Ladder& ladder, Nanos& idle_since, Nanos until);
   void sleep(Nanos now, Nanos until);
@@ -154,9 +180,11 @@ class Executor {
   Ladder ladder_;
   FramePool frames_;
   unsigned passes_ = 0;
+  uint64_t token_taken_ = 0;
   std::vector<Poller*> pollers_;
   List<Operation, ActiveTag> active_;
   List<Wait, WaitTag> polled_, ready_, bulk_;
+  List<Chore, ChoreTag> chores_;
   std::vector<std::pair<Scope*, Status>> failures_;  // to be reported to their scopes at the end of the pass
 
   alignas(128) std::atomic<uint32_t> token_{0};
@@ -171,6 +199,7 @@ class Executor {
   std::atomic<uint32_t> parked_{0};
   std::atomic<bool> dozing_{false};   // parked, but it looks up by itself every now and then
   std::atomic<uint32_t> awaited_{0};  // how many submit_awaited() there were
+  std::atomic<int64_t> next_chore_{kNever.count()};
   std::atomic<bool> stop_{false};
   std::thread progress_;
 };

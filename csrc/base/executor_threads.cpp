@@ -40,7 +40,9 @@ Executor::~Executor() { stop_progress_thread(); }
 // ---- the token ----
 
 bool Executor::try_token() {
-  return !token_.load(std::memory_order_relaxed) && !token_.exchange(1, std::memory_order_acquire);
+  if (token_.load(std::memory_order_relaxed) || token_.exchange(1, std::memory_order_acquire)) return false;
+  ++token_taken_;
+  return true;
 }
 
 void Executor::release_token() {
@@ -223,10 +225,36 @@ void Executor::park(Doze& doze) {
     const bool put_off = dozes && just_came && !kicked && doze.put_offs < kMostPutOffs;
     doze.put_offs = put_off ? doze.put_offs + 1 : 0;
     if (!put_off && !idle() && !waiters_.load()) break;
-    futex_wait(work_, doze.kicks, dozes ? kDoze : kNever);
+    const Nanos chore(next_chore_.load());
+    Nanos rest = dozes ? kDoze : kNever;
+    if (chore != kNever) rest = std::clamp(chore - clock_.now(), Nanos{0}, rest);
+    if (rest.count() > 0) futex_wait(work_, doze.kicks, rest);
+    if (chore != kNever) run_chore_when_parked();
   }
   dozing_.store(false);
   parked_.store(0);
+}
+
+// Who drives has enough to do: it is asked again a little later.
+void Executor::run_chore_when_parked() {
+  const Nanos now = clock_.now();
+  if (now.count() < next_chore_.load()) return;
+  if (!waiters_.load() && !demands_.load() && try_token()) {
+    run_chore(now);
+    release_token();
+  } else {
+    futex_wait(work_, work_.load(), milliseconds(10));
+  }
+}
+
+void Executor::later(Chore& chore, Nanos at) {
+  chore.at_ = at;
+  chores_.push_back(chore);
+  if (at.count() >= next_chore_.load() || chores_.front() != &chore) return;
+  next_chore_.store(at.count());
+  if (!parked_.load()) return;
+  work_.fetch_add(1);  // it sleeps without an end
+  futex_wake_all(work_);
 }
 
 void Executor::progress_loop() {

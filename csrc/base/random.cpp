@@ -1,9 +1,10 @@
 #include "base/random.h"
 
+#include <pthread.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <system_error>
 
@@ -13,8 +14,16 @@ namespace {
 struct Buffer {
   std::array<std::byte, 4096> bytes;
   size_t used = sizeof(bytes);
-  pid_t owner = 0;
+  unsigned generation = 0;
 };
+
+// How many forks lie between this process and the first one: asking for the process id would be a system call for every key.
+unsigned generation() {
+  static std::atomic<unsigned> forks{0};
+  static const int watched = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
+  if (watched != 0) throw std::system_error(watched, std::generic_category(), "pthread_atfork");
+  return forks.load(std::memory_order_relaxed);
+}
 
 void refill(Buffer& buffer) {
   size_t filled = 0;
@@ -24,7 +33,7 @@ void refill(Buffer& buffer) {
     if (n > 0) filled += size_t(n);
   }
   buffer.used = 0;
-  buffer.owner = getpid();
+  buffer.generation = generation();
 }
 
 }  // namespace
@@ -32,7 +41,7 @@ void refill(Buffer& buffer) {
 void fill_random(std::span<std::byte> out) {
   thread_local Buffer buffer;
   for (size_t done = 0; done < out.size();) {
-    if (buffer.used == buffer.bytes.size() || buffer.owner != getpid()) refill(buffer);
+    if (buffer.used == buffer.bytes.size() || buffer.generation != generation()) refill(buffer);
     const size_t n = std::min(out.size() - done, buffer.bytes.size() - buffer.used);
     std::memcpy(out.data() + done, buffer.bytes.data() + buffer.used, n);
     buffer.used += n;

@@ -10,7 +10,8 @@
 
 namespace dlslime {
 namespace {
-// Without a hot descriptor epoll is asked once in so many passes: a system call would be most of an 8-byte operation.
+// Without a hot descriptor epoll is asked once in so many passes: a system call would be most of an 8-byte operation. An operation
+// whose peers are on time ends sooner, and makes none (Sleeper::rest).
 constexpr unsigned kColdInterval = 128;
 }  // namespace
 

@@ -20,7 +20,7 @@ class Reactor final : public Poller, public Sleeper {
   using Handler = std::function<void(uint32_t events)>;
   enum class Heat : uint8_t {
     kHot,   // looked at in every pass: sockets that carry data
-    kCold,  // looked at now and then: listeners, pidfds, bells
+    kCold,  // looked at now and then while operations wait: listeners, pidfds, bells
   };
 
   Reactor();
@@ -34,6 +34,7 @@ class Reactor final : public Poller, public Sleeper {
   bool poll() override;
   void sleep(Nanos timeout) override;
   void wake() override;
+  void rest() override { passes_ = 0; }
 
  private:
   struct Entry {
@@ -45,7 +46,7 @@ class Reactor final : public Poller, public Sleeper {
   UniqueFd epoll_, wake_;
   std::unordered_map<int, Entry> entries_;
   int hot_ = 0;
-  unsigned passes_ = 0;
+  unsigned passes_ = 0;  // since it last asked, or nothing was active
 };
 
 }  // namespace dlslime

@@ -11,12 +11,12 @@ reduce local up to 32 KiB: at_root
 reduce local up to *: two_shot
 broadcast local up to 64 B: line
 broadcast local up to *: staged
-all_gather local up to 8 KiB: staged
+all_gather local up to 16 KiB: staged
 all_gather local up to *: pull
 gather local up to *: staged
 scatter local up to *: staged
 reduce_scatter local up to *: staged
-all_to_all local up to 8 KiB: staged
+all_to_all local up to 16 KiB: staged
 all_to_all local up to *: pull
 
 all_reduce wire up to 16 KiB: direct

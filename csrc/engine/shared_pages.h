@@ -54,6 +54,10 @@ class SharedPages {
   std::span<std::byte> payload(int owner, size_t line) const { return lines_[owner][line].payload; }
   std::span<std::byte> data(int owner) const { return {data_[owner], layout_.data_bytes}; }
 
+  // This rank's data area from `from` on: a slice of it, some 20 us of work, need not keep what it holds, takes no memory until it is
+  // written again, and reads as anything. Answers where the next slice begins; the end of the area after the last. Under the token.
+  virtual size_t give_back(size_t from) = 0;
+
   // Reads a peer's private memory in one copy, at an address which it published. Only where can_read_private().
   virtual bool can_read_private() const = 0;
   virtual Status read_private(int owner, uint64_t address, std::span<std::byte> into) const = 0;

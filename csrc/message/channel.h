@@ -18,6 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/fifo.h"
 #include "message/messenger.h"
 #include "message/request.h"
 #include "message/wire.h"
@@ -89,7 +90,7 @@ class Channel {
     uint64_t sends = 0, arrivals = 0;
   };
   struct Flow : Counts {  // one (peer, tag)
-    std::deque<RecvRequest*> posted;
+    Fifo<RecvRequest*> posted;
     std::deque<Arrival> arrived;
     std::map<uint64_t, SendRequest*> sending;  // announced, by index
     std::map<uint64_t, MessageHead> clears;    // came before their send
@@ -150,7 +151,7 @@ class Channel {
   // Of tags that nothing is under way for, where there are many.
   std::unordered_map<Key, Counts, KeyHash> resting_;
   size_t sweep_at_ = kFewFlows;
-  std::deque<RecvRequest*> any_source_;
+  Fifo<RecvRequest*> any_source_;
   uint64_t order_ = 0;
 };
 

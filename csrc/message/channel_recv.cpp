@@ -63,7 +63,7 @@ RecvRequest* Channel::match(int from, const MessageHead& head) {
       std::ranges::find_if(any_source_, [&](RecvRequest* request) { return request->tag_ == head.tag; });
   if (any != any_source_.end() && (!directed || (*any)->order_ < directed->order_)) {
     RecvRequest* request = *any;
-    any_source_.erase(any);
+    any_source_.erase(request);
     request->peer_ = from;
     return request;
   }
@@ -189,11 +189,11 @@ void Channel::on_send_gone(int from, const MessageHead& head) {
 }
 
 void Channel::cancel(RecvRequest& request) {
-  std::erase(any_source_, &request);
+  any_source_.erase(&request);
   const int from = request.peer_;
   if (from == RecvRequest::kAnySource) return;
   Flow& flow = this->flow(from, request.tag_);
-  std::erase(flow.posted, &request);
+  flow.posted.erase(&request);
   const bool matched = flow.receiving.erase(request.index_) > 0;
   if (request.transferring_) peers_[from]->cancel(request);
   if (request.notify_) messenger_.forget_notify(request.notify_);

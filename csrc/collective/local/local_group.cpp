@@ -31,6 +31,18 @@ std::vector<int> LocalGroup::ahead(uint64_t s) const {
   return ranks;
 }
 
+bool LocalGroup::slots_unused() const {
+  for (int who = 0; who < size(); ++who) {
+    if (pages_.read(who, kConsumed) < in_step_ || pages_.read(who, kTaken) < out_step_) return false;
+  }
+  return true;
+}
+
+std::pair<size_t, bool> LocalGroup::give_back(size_t from) {
+  const size_t next = pages_.give_back(from);
+  return {next, next >= pages_.layout().data_bytes};
+}
+
 std::span<LocalGroup::Sent> LocalGroup::table(int who, uint64_t s) const {
   std::byte* at = pages_.data(who).data() + s % kCallSlots * table_bytes(size());
   return {reinterpret_cast<Sent*>(at), size_t(size())};

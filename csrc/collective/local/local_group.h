@@ -30,6 +30,7 @@
 #include "base/wait.h"
 #include "collective/call.h"
 #include "collective/collectives.h"
+#include "collective/local/idle_slots.h"
 #include "engine/shared_pages.h"
 
 namespace dlslime {
@@ -91,7 +92,16 @@ class LocalGroup {
   Status read_private(int who, uint64_t address, Bytes into) const {
     return pages_.read_private(who, address, into);
   }
-  void done(uint64_t s) { pages_.publish(kDone, s); }
+  void done(uint64_t s) {
+    pages_.publish(kDone, s);
+    idle_slots_.used(steps());
+  }
+
+  // ---- between operations ----
+  uint64_t steps() const { return in_step_ + out_step_; }
+  bool slots_unused() const;  // nobody needs any slot of the steps so far
+  // Gives back a slice of this rank's memory that begins at `from`. Answers where the next one begins, and whether that was the last.
+  std::pair<size_t, bool> give_back(size_t from);
 
   // ---- steps ----
   uint64_t next_in() { return ++in_step_; }
@@ -155,6 +165,7 @@ class LocalGroup {
   uint64_t in_step_ = 0, out_step_ = 0;
   std::vector<const void*> sources_;  // one collective at a time: shared by all of them
   std::vector<double> factors_;
+  IdleSlots idle_slots_{*this};
 };
 
 // The part of a slot that belongs to each of `parts` ranks, a multiple of 64 bytes.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <utility>
@@ -82,6 +83,16 @@ Status SharedMemory::create(const char* label, size_t bytes, SharedMemory* out) 
   std::memcpy(memory.at_, nonce.data(), nonce.size());
   *out = std::move(memory);
   return {};
+}
+
+size_t SharedMemory::give_back(size_t from, size_t bytes) const {
+  static const auto kPage = size_t(sysconf(_SC_PAGESIZE));
+  const size_t begin = (kHead + from + kPage - 1) / kPage * kPage,
+               end = (kHead + from + bytes) / kPage * kPage;
+  if (end <= begin) return from;
+  // Where the system refuses, the memory stays as it is: nobody needs to know.
+  (void)fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(begin), off_t(end - begin));
+  return end - kHead;
 }
 
 std::string SharedMemory::offer() const {

@@ -35,6 +35,9 @@ class SharedMemory {
 
   explicit operator bool() const { return at_ != nullptr; }
   std::byte* contents() const { return at_ + kHead; }
+  // The creator only: whole pages from `from` on, of the contents, `bytes` of them and perhaps a page more or less, take no memory until
+  // somebody writes there again. Answers up to where; `from` where that is no whole page.
+  size_t give_back(size_t from, size_t bytes) const;
   const Nonce& nonce() const { return *reinterpret_cast<const Nonce*>(at_); }
 
  private:

@@ -1,5 +1,7 @@
 #include "engine/shm/shm_pages.h"
 
+#include <algorithm>
+
 namespace dlslime::shm {
 
 ShmPages::ShmPages(const Layout& layout, PeerDirectory& directory)
@@ -35,6 +37,13 @@ Status ShmPages::attach(int rank, const PeerInfo& peer, std::string_view offer) 
 void ShmPages::publish(size_t line, uint64_t value) {
   words_[size_t(layout_.rank)][line].word.store(value, std::memory_order_seq_cst);
   for (const ShmPeer* peer : others_) peer->ring();
+}
+
+size_t ShmPages::give_back(size_t from) {
+  constexpr size_t kSlice = 128 << 10;
+  const size_t before = layout_.lines * sizeof(Line);
+  const size_t until = mine().give_back(before + from, std::min(kSlice, layout_.data_bytes - from));
+  return until > before + from ? until - before : layout_.data_bytes;
 }
 
 Status ShmPages::read_private(int owner, uint64_t address, std::span<std::byte> into) const {

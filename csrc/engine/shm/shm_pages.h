@@ -24,6 +24,7 @@ class ShmPages final : public SharedPages {
   std::string offer() const override { return mine().offer(); }
   Status attach(int rank, const PeerInfo& peer, std::string_view offer) override;
   void publish(size_t line, uint64_t value) override;
+  size_t give_back(size_t from) override;
   bool can_read_private() const override { return can_read_private_; }
   Status read_private(int owner, uint64_t address, std::span<std::byte> into) const override;
 

@@ -47,6 +47,7 @@ class SimPages final : public SharedPages {
   std::string offer() const override { return std::to_string(offer_); }
   Status attach(int rank, const PeerInfo& peer, std::string_view offer) override;
   void publish(size_t line, uint64_t value) override;
+  size_t give_back(size_t from) override;
   bool can_read_private() const override;
   Status read_private(int owner, uint64_t address, std::span<std::byte> into) const override;
 

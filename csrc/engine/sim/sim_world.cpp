@@ -44,7 +44,7 @@ Nanos SimWorld::cpu_delay(int rank) {
   return delays.cpu_max.count() ? up_to(delays.cpu_max) : Nanos(0);
 }
 
-// Or alarm of a scope.
+// Or alarm of a scope, or a chore.
 Nanos SimWorld::next_deadline() {
   Nanos soonest = kNever;
   const auto consider = [&](Nanos at) {
@@ -52,6 +52,7 @@ Nanos SimWorld::next_deadline() {
   };
   for (auto& host : hosts_) {
     if (!host->runs()) continue;
+    consider(host->executor().next_chore());
     auto& active = host->executor().active();
     for (Operation* op = active.front(); op; op = active.next(*op)) {
       consider(op->deadline());

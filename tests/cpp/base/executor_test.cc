@@ -431,5 +431,34 @@ TEST_F(ExecutorTest, PollersArePolledUntilRemoved) {
   EXPECT_EQ(counter.polls, 3);
 }
 
+// ---- chores ----
+
+struct CountingChore final : Chore {
+  explicit CountingChore(std::vector<Nanos> answers) : answers(std::move(answers)) {}
+  Nanos run(Nanos) override { return answers[size_t(turns++)]; }
+  const std::vector<Nanos> answers;
+  int turns = 0;
+};
+
+TEST_F(ExecutorTest, AChoreHasItsTurns) {
+  const Nanos start = clock.now();
+  CountingChore slices({start, start, kNever}), again({start + seconds(3), kNever});
+  executor.with_token([&] {
+    executor.later(slices, start + seconds(1));
+    executor.later(again, start + seconds(2));
+  });
+  check_deadlines();
+  EXPECT_EQ(slices.turns, 0) << "not yet";
+  clock.advance(seconds(2));
+  for (int i = 0; i < 4; ++i) check_deadlines();  // one a time
+  EXPECT_EQ(slices.turns, 3);
+  EXPECT_EQ(again.turns, 1);
+  EXPECT_EQ(executor.next_chore(), start + seconds(3));
+  clock.advance(seconds(1));
+  check_deadlines();
+  EXPECT_EQ(again.turns, 2);
+  EXPECT_EQ(executor.next_chore(), kNever);
+}
+
 }  // namespace
 }  // namespace dlslime::test

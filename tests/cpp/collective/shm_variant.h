@@ -39,6 +39,7 @@ class PagesInOnePlace final : public SharedPages {
     return real_->attach(rank, peer, parts["real"]);
   }
   void publish(size_t line, uint64_t value) override { real_->publish(line, value); }
+  size_t give_back(size_t from) override { return real_->give_back(from); }
   bool can_read_private() const override { return real_->can_read_private(); }
   Status read_private(int owner, uint64_t address, std::span<std::byte> into) const override {
     return real_->read_private(owner, address, into);

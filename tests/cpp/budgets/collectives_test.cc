@@ -1,0 +1,133 @@
+// Budgets of the collectives over shared pages, two ranks: no system call, no allocation, no mutex, whatever the size; how many copies.
+#include "collective/collectives.h"
+
+#include "budgets/budget.h"
+
+namespace dlslime::budgets {
+namespace {
+
+constexpr size_t kPiece = 256 << 10;  // a slot
+
+// One rank's tensors: two parts of `bytes` in and two out.
+struct Tensors {
+  explicit Tensors(size_t bytes) : memory(4 * bytes) {
+    const Bytes all(memory);
+    for (size_t i = 0; i < 2; ++i) {
+      in.push_back(all.subspan(i * bytes, bytes));
+      out.push_back(all.subspan((2 + i) * bytes, bytes));
+    }
+  }
+  std::vector<std::byte> memory;
+  std::vector<ConstBytes> in;
+  std::vector<Bytes> out;
+};
+
+constexpr ReduceSpec kSum;
+constexpr DType kType = DType::F32;
+
+// Copies of a part, each of S bytes, by the root (rank 0) and by the other rank; what a reduction reads is not copied.
+struct Copies {
+  double root, other;
+};
+struct Collective {
+  const char* name;
+  Task<> (*call)(Group&, Tensors&);
+  Copies small, large;  // S up to 32 KiB, and beyond
+  uint64_t steps;       // of bulk work, for every slot's worth of a part
+  bool pulls = false;   // parts beyond 16 KiB, by a system call for each peer
+};
+
+constexpr Collective kCollectives[] = {
+    {"barrier", [](Group& group, Tensors&) { return barrier(group); }, {0, 0}, {0, 0}, 0},
+    {"broadcast",
+     [](Group& group, Tensors& t) { return broadcast(group, kType, t.out[0], 0); },
+     {1, 1},
+     {1, 1},
+     1},
+    {"all_reduce",
+     [](Group& group, Tensors& t) { return all_reduce(group, kSum, t.out[0]); },
+     {1, 1},
+     {1.5, 1.5},
+     3},
+    {"reduce",
+     [](Group& group, Tensors& t) { return reduce(group, kSum, t.out[0], 0); },
+     {0, 1},
+     {1.5, 0.5},
+     3},
+    {"all_gather",
+     [](Group& group, Tensors& t) { return all_gather(group, kType, t.in[0], t.out); },
+     {3, 3},
+     {1, 1},
+     3,
+     true},
+    {"gather",
+     [](Group& group, Tensors& t) { return gather(group, kType, t.in[0], t.out, 0); },
+     {2, 1},
+     {2, 1},
+     2},
+    {"scatter",
+     [](Group& group, Tensors& t) { return scatter(group, kType, t.in, t.out[0], 0); },
+     {2, 1},
+     {2, 1},
+     3},
+    {"reduce_scatter",
+     [](Group& group, Tensors& t) { return reduce_scatter(group, kSum, t.in, t.out[0]); },
+     {1, 1},
+     {1, 1},
+     4},
+    {"all_to_all",
+     [](Group& group, Tensors& t) { return all_to_all(group, kType, t.in, t.out); },
+     {3, 3},
+     {1, 1},
+     5,
+     true},
+};
+
+class Collectives : public testing::TestWithParam<int> {  // the subject's rank
+ protected:
+  void expect(const Collective& collective, size_t bytes, const Budget& budget) {
+    SCOPED_TRACE(std::string(collective.name) + ", " + std::to_string(bytes) + " bytes");
+    Tensors mine(bytes), theirs(bytes);
+    const auto call_with = [&collective](Tensors& tensors) {
+      return [&collective, &tensors](Group& group) { return collective.call(group, tensors); };
+    };
+    for (int i = 0; i < kWarmUp + kCounted && !HasFailure(); ++i) {
+      const Cost cost = pair_.run(Operation::Order::kOrdered, call_with(mine), call_with(theirs));
+      if (i >= kWarmUp) expect_within(cost, budget);
+    }
+  }
+  uint64_t copies(const Copies& copies, size_t bytes) const {
+    return uint64_t((GetParam() == 0 ? copies.root : copies.other) * double(bytes));
+  }
+
+ private:
+  Pair pair_{GetParam()};
+};
+
+// A call that copies little enough holds the token from start to end.
+TEST_P(Collectives, Small) {
+  for (const Collective& collective : kCollectives) {
+    for (const size_t bytes : {8, 64, 128, 4096, 16 << 10})
+      expect(collective, bytes, {.copied = copies(collective.small, bytes)});
+    expect(collective, 32 << 10,
+           {.copied = copies(collective.small, 32 << 10), .token = 3, .system_calls = collective.pulls});
+  }
+}
+
+TEST_P(Collectives, Large) {
+  for (const Collective& collective : kCollectives) {
+    for (const size_t bytes : {64 << 10, 1 << 20}) {
+      const uint64_t chunks = (bytes + kPiece - 1) / kPiece;
+      expect(collective, bytes,
+             {.copied = copies(collective.large, bytes),
+              .token = 2 + collective.steps * chunks,
+              .system_calls = collective.pulls});
+    }
+  }
+}
+
+constexpr auto kRankName = [](const auto& info) { return "Rank" + std::to_string(info.param); };
+INSTANTIATE_TEST_SUITE_P(Budgets, Collectives, testing::Values(0, 1), kRankName);
+
+}  // namespace
+}  // namespace dlslime::budgets
