@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
+from bench.judge import Case
 from bench.timing import Row, human
 
 
@@ -23,6 +22,7 @@ class Cell:
     world: int
     op: str
     size: int
+    engines: str
     rows: Mapping[str, Row]
 
     def ratio(self, ours: str, theirs: str) -> float | None:
@@ -33,9 +33,9 @@ class Cell:
 
 
 def cells(rows: Sequence[Row]) -> list[Cell]:
-    grouped: dict[tuple[int, str, int], dict[str, Row]] = {}
+    grouped: dict[tuple[int, str, int, str], dict[str, Row]] = {}
     for row in rows:
-        grouped.setdefault((row.world, row.op, row.size), {})[row.backend] = row
+        grouped.setdefault((row.world, row.op, row.size, row.engines), {})[row.backend] = row
     return [Cell(*key, found) for key, found in grouped.items()]
 
 
@@ -52,7 +52,7 @@ def show(rows: Sequence[Row], backends: Sequence[str], console: Console) -> None
         ratios = [cell.ratio(backends[0], name) for name in backends[1:]]
         table.add_row(
             str(cell.world),
-            cell.op,
+            f"{cell.op} ({cell.engines})" if cell.engines else cell.op,
             human(cell.size),
             *(_times(cell.rows.get(name)) for name in backends),
             *(_coloured(ratio) for ratio in ratios),
@@ -76,19 +76,27 @@ def slower(rows: Sequence[Row], ours: str, theirs: str) -> list[Cell]:
 
 
 def save(
-    rows: Sequence[Row], backends: Sequence[str], folder: Path, settings: Mapping[str, object]
+    rows: Sequence[Row],
+    cases: Sequence[Case],
+    folder: Path,
+    settings: Mapping[str, object],
+    machine: Mapping[str, str],
+    plots: bool,
 ) -> list[Path]:
-    """Write collectives.json, .csv and .png; returns their paths."""
+    """Write collectives.json and .csv, and the plots; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"collectives.{kind}" for kind in ("json", "csv", "png")]
-    machine = {"torch": torch.__version__, "python": platform.python_version(), "kernel": platform.release()}
-    document = {"settings": dict(settings), "machine": machine, "rows": [row.as_dict() for row in rows]}
+    paths = [folder / f"collectives.{kind}" for kind in ("json", "csv")]
+    document = {
+        "settings": dict(settings),
+        "machine": dict(machine),
+        "bars": [verdict.as_dict() for case in cases for verdict in case.verdicts],
+        "rows": [row.as_dict() for row in rows],
+    }
     paths[0].write_text(json.dumps(document, indent=1) + "\n")
     with paths[1].open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0].as_dict()))
         writer.writeheader()
         writer.writerows(row.as_dict() for row in rows)
-    _plot(rows, backends, paths[2])
     return paths
 
 
