@@ -23,7 +23,7 @@ SMALL = (
 )  # fmt: skip
 MOVING = ("broadcast", "all_gather_into_tensor", "all_to_all_single", "ping_pong")
 BULK_SIZES = (64 * KIB, MIB, 16 * MIB, 64 * MIB)
-TCP_SIZES = (8, 4 * KIB, 64 * KIB, MIB, 16 * MIB)
+TCP_SIZES = (8, 4 * KIB, 64 * KIB, MIB, 16 * MIB, 64 * MIB)
 Value = Callable[[Sequence[Row]], float]
 
 
@@ -140,7 +140,7 @@ def _variants() -> Iterator[Cell]:
 
 def _cpu() -> Iterator[Cell]:
     idle, late = Key(2, processor.IDLE, 8, OURS), Key(2, processor.LATE, 8, OURS)
-    yield Cell("idle group: 0 % CPU (0.05 %)", "us of CPU a second", (idle,), _micros, 500.0, unit="us")
+    yield Cell("idle group: 0 % CPU (0.01 %)", "us of CPU a second", (idle,), _micros, 100.0, unit="us")
     case = "waiting 10 ms for a late peer: 1 ms of CPU"
     yield Cell(case, "us of CPU, 8 B all_reduce", (late,), _micros, 1000.0, unit="us")
 

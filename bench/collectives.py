@@ -26,7 +26,7 @@ from bench.operations import OPERATIONS
 from bench.plan import NOT_BACKENDS, Job, Terms, jobs, run
 from bench.ranks import label
 from bench.report import save, show, slower
-from bench.timing import QUICK, THOROUGH, Key, Row
+from bench.timing import BRIEF, QUICK, THOROUGH, Key, Row
 
 SIZES = [8, 64, 512, 4 << 10, 32 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20]
 QUICK_SIZES = [8, 4 << 10, 64 << 10, 1 << 20, 16 << 20]
@@ -116,7 +116,7 @@ def main() -> int:
     backends = list(options.backends) + ([floor.NAME] if options.floor else [])
     env = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     until = time.monotonic() + (options.limit or float("inf"))
-    pace = QUICK if options.quick or options.bars else THOROUGH
+    pace = QUICK if options.quick else BRIEF if options.bars else THOROUGH
     terms = Terms(pace, tuple(dict.fromkeys(backends)), env, options.pin, until)
     todo = left(planned, rows)
     with Progress(console=console, disable=not sys.stdout.isatty()) as progress:

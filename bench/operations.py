@@ -32,6 +32,7 @@ class Place:
     rank: int
     world: int
     group: dist.ProcessGroup
+    threads: frozenset[int] = frozenset()  # of this process, which the group's backend has started
 
 
 Run = Callable[[Place, Buffers], object]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -12,24 +13,37 @@ from bench.operations import Place
 from bench.timing import Key, Pace, Row
 from bench.turns import slowest
 
+TASKS = Path("/proc/self/task")
 IDLE, LATE = "idle_cpu", "late_peer_cpu"
 IDLE_SECONDS, SETTLE_SECONDS = 1.0, 0.2
 LATE_BY = 0.010
 LATE_TIMES = 40
 
 
+def threads() -> frozenset[int]:
+    return frozenset(int(entry.name) for entry in TASKS.iterdir())
+
+
+def _cpu_of(some: frozenset[int]) -> float:
+    """Seconds of CPU that these threads have had."""
+    files = [TASKS / str(thread) / "schedstat" for thread in some]
+    return sum(int(file.read_text().split()[0]) for file in files if file.exists()) / 1e9
+
+
 def _idle(places: Mapping[str, Place], keys: Sequence[Key], pace: Pace) -> list[Row]:
-    """CPU time of the whole process per second, after its groups were used and while nobody calls."""
-    key = keys[0]
-    _use(places[key.backend])
-    found = []
+    """CPU time per second of the threads that a backend has started, after its use and while nobody calls."""
+    found: list[list[float]] = [[] for _ in keys]
+    for key in keys:
+        _use(places[key.backend])
     for _ in range(3):
         dist.barrier()
         time.sleep(SETTLE_SECONDS)
-        began, at = time.process_time(), time.perf_counter()
+        began = [_cpu_of(places[key.backend].threads) for key in keys]
         time.sleep(IDLE_SECONDS)
-        found.append((time.process_time() - began) / (time.perf_counter() - at))
-    return [Row.of(key, slowest(found))]
+        for index, key in enumerate(keys):
+            spent = _cpu_of(places[key.backend].threads) - began[index]
+            found[index].append(spent / IDLE_SECONDS)
+    return [Row.of(key, slowest(each)) for key, each in zip(keys, found, strict=True)]
 
 
 def _late(places: Mapping[str, Place], keys: Sequence[Key], pace: Pace) -> list[Row]:

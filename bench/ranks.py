@@ -61,7 +61,11 @@ def _main(setup: Setup, conn: Connection) -> None:
     default = dist.distributed_c10d._get_default_group()
     places = {MEMORY: Place(setup.rank, setup.world, default)}
     for index, name in enumerate(setup.backends):
-        places[label(setup.backends, index)] = Place(setup.rank, setup.world, _group(name))
+        before = processor.threads()
+        group = _group(name)
+        places[label(setup.backends, index)] = Place(
+            setup.rank, setup.world, group, processor.threads() - before
+        )
     conn.send({name: _engine(place.group) for name, place in places.items() if name != MEMORY})
     while (job := conn.recv()) is not None:
         keys, pace = job

@@ -68,7 +68,8 @@ class Pace:
 
 
 THOROUGH = Pace(rounds=10, round_seconds=0.12, cell_seconds=5.0)
-QUICK = Pace(rounds=5, round_seconds=0.03, cell_seconds=1.5)
+BRIEF = Pace(rounds=5, round_seconds=0.1, cell_seconds=1.5)  # shorter turns catch Gloo before it has settled
+QUICK = Pace(rounds=4, round_seconds=0.03, cell_seconds=1.0)
 
 
 def human(size: int) -> str:
