@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -19,11 +20,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import floor, limit, mpi
-from bench.bars import bars
+from bench.bars import OURS, bars
+from bench.cases import CASES
 from bench.judge import judge, tables
 from bench.machine import describe
 from bench.operations import OPERATIONS
-from bench.plan import NOT_BACKENDS, Job, Terms, jobs, run
+from bench.plan import Job, Terms, jobs, run
+from bench.plots import draw
 from bench.ranks import label
 from bench.report import save, show, slower
 from bench.timing import BRIEF, QUICK, THOROUGH, Key, Row
@@ -42,6 +45,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
     parser.add_argument("--worlds", type=int, nargs="+", help="default: 2 and 4, or all that the bars need")
     parser.add_argument("--ops", nargs="+", help=f"of {', '.join(OPERATIONS)}; of the bars also others")
+    parser.add_argument("--rounds", type=int, help="how often each backend has its turn at each size")
     parser.add_argument("--sizes", type=int, nargs="+", help="bytes of the largest buffer of a rank")
     parser.add_argument(
         "--backends", nargs="+", default=["dlslime", "gloo"], help="the first is compared with the rest"
@@ -54,7 +58,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-mpi", action="store_true", help="leave Open MPI out")
     parser.add_argument("--pin", action="store_true", help="bind rank r to the r-th allowed CPU")
     parser.add_argument(
-        "--check", action="store_true", help="fail when a cell is slower than the second backend's"
+        "--check", action="store_true", help="fail when the first backend is slower than the next"
     )
     parser.add_argument("--resume", action="store_true", help="keep what --out has and measure the rest")
     parser.add_argument(
@@ -75,6 +79,8 @@ def swept(options: argparse.Namespace) -> list[Key]:
             for size in [8] if op == "barrier" else sizes:
                 names = [label(options.backends, index) for index in range(len(options.backends))]
                 keys += [Key(world, op, size, name, options.engines) for name in names if name != floor.NAME]
+                if f"{op}_shared" in CASES and OURS in names:
+                    keys.append(Key(world, f"{op}_shared", size, OURS, options.engines))
                 if op in mpi.CALLS:
                     keys.append(Key(world, op, size, mpi.NAME))
                 if options.floor and not options.engines:
@@ -102,50 +108,70 @@ def left(planned: list[Job], rows: dict[Key, Row]) -> list[Job]:
     return [job for job in planned if not all(key in rows for key in job.keys)]
 
 
+def terms(options: argparse.Namespace) -> Terms:
+    pace = QUICK if options.quick else BRIEF if options.bars else THOROUGH
+    if options.rounds:
+        pace = replace(pace, rounds=options.rounds)
+    backends = list(options.backends)
+    if options.floor and floor.NAME not in backends:
+        backends.append(floor.NAME)
+    env = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    return Terms(pace, tuple(backends), env, options.pin, time.monotonic() + (options.limit or float("inf")))
+
+
+def kept(options: argparse.Namespace) -> tuple[dict[Key, Row], dict[str, dict[str, str]]]:
+    """The rows and engines of the run that is resumed."""
+    file = options.out / "collectives.json"
+    if not options.resume or not file.exists():
+        return {}, {}
+    before = json.loads(file.read_text())
+    return {row.key: row for row in (Row(**each) for each in before["rows"])}, before["settings"]["engines"]
+
+
+def conclude(options: argparse.Namespace, rows: dict[Key, Row], console: Console) -> int:
+    """The tables that were asked for; the exit status."""
+    listed = [label(options.backends, index) for index in range(len(options.backends))]
+    if not options.bars:
+        show(rows, listed, console)
+    if options.bars or options.all:
+        for table in tables(judge(bars(), rows)):
+            console.print(table)
+    others = [name for name in listed[1:] if name != floor.NAME]
+    if not others:
+        return 0
+    behind = slower(rows, listed[0], others[0])
+    console.print(f"{listed[0]} is behind {others[0]} in {len(behind)} cells by p50")
+    return 1 if options.check and behind else 0
+
+
 def main() -> int:
     options = parse(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else 160)
-    file = options.out / "collectives.json"
-    rows: dict[Key, Row] = {}
-    engines: dict[str, dict[str, str]] = {}
-    if options.resume and file.exists():
-        before = json.loads(file.read_text())
-        engines = before["settings"]["engines"]
-        rows = {row.key: row for row in (Row(**each) for each in before["rows"])}
+    rows, engines = kept(options)
     planned = jobs(wanted(options))
-    backends = list(options.backends) + ([floor.NAME] if options.floor else [])
-    env = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    until = time.monotonic() + (options.limit or float("inf"))
-    pace = QUICK if options.quick else BRIEF if options.bars else THOROUGH
-    terms = Terms(pace, tuple(dict.fromkeys(backends)), env, options.pin, until)
     todo = left(planned, rows)
     with Progress(console=console, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("measuring", total=len(todo))
-        for found in run(todo, terms, lambda job: progress.update(task, description=str(job)), engines):
+
+        def began(job: Job) -> None:
+            progress.update(task, description=str(job))
+
+        for found in run(todo, terms(options), began, engines):
             rows |= {row.key: row for row in found}
             progress.advance(task)
     rest = left(planned, rows)
-
+    status = UNFINISHED if rest else conclude(options, rows, console)
     settings: dict[str, object] = {name: str(value) for name, value in vars(options).items()}
     settings |= {"engines": engines, "command": " ".join(sys.argv)}
     cases = judge(bars(), rows) if options.bars or options.all else []
-    names = list(dict.fromkeys(row.backend for row in rows.values()))
-    names.sort(key=lambda name: (name not in options.backends, name in NOT_BACKENDS))
+    for path in save(rows, cases, options.out, settings, describe(rows)):
+        console.print(f"wrote {path}")
     if rest:
         console.print(f"{len(rest)} of {len(planned)} jobs are left: the same again with --resume")
     else:
-        show(list(rows.values()), names, console)
-        for table in tables(cases) if cases else []:
-            console.print(table)
-    for path in save(list(rows.values()), cases, options.out, settings, describe(rows), plots=not rest):
-        console.print(f"wrote {path}")
-    if rest:
-        return UNFINISHED
-    if len(options.backends) < 2:
-        return 0
-    behind = slower(list(rows.values()), names[0], names[1])
-    console.print(f"{names[0]} is behind {names[1]} in {len(behind)} cells by p50")
-    return 1 if options.check and behind else 0
+        for path in draw(rows, options.out):
+            console.print(f"wrote {path}")
+    return status
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench import ddp, mpi
+from bench import mpi
 from bench.cases import family
-from bench.ranks import MEMORY, Ranks
+from bench.ranks import Ranks
 from bench.timing import Key, Pace, Row
-
-NOT_BACKENDS = (mpi.NAME, MEMORY, ddp.ALONE)
 
 
 @dataclass(frozen=True)
