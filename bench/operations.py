@@ -191,4 +191,4 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "barrier": Operation(_barrier, lambda place, b: True),
 }
-COPY = {"copy": Operation(_copy, lambda place, b: bool((b.other == b.whole).all()))}
+COPY = {"copy": Operation(_copy, lambda place, b: bool((b.other == b.whole).all()), family="all_reduce")}
