@@ -71,7 +71,8 @@ def _of_model(rows: Sequence[Row]) -> float:
 
 def _against(case: str, peer: str, bound: float, ours: Key, their_op: str = "") -> Cell:
     theirs = Key(ours.world, their_op or ours.op, ours.size, peer, "" if peer == MPI else ours.engines)
-    what = f"{ours.op} {human(ours.size)}, {ours.world} ranks, against {peer}"
+    forced = f", {ours.engines}" if ours.engines else ""
+    what = f"{ours.op} {human(ours.size)}, {ours.world} ranks{forced}, against {peer}"
     return Cell(case, what, (ours, theirs), _ratio, bound)
 
 
@@ -83,9 +84,11 @@ def _own(case: str, bound: float, ours: Key, theirs: Key) -> Cell:
 def _small() -> Iterator[Cell]:
     for op in SMALL:
         case = "8 B collectives, 2 ranks: 1.8 x the floor"
-        yield Cell(case, op, (Key(2, op, 8, OURS), floor_key(2, op)), _ratio, 1.8)
+        ours = Key(2, op, 8, OURS)
+        yield Cell(case, f"{op} against floor", (ours, floor_key(2, op)), _ratio, 1.8)
     case = "8 B send + recv round trip: 3 x the floor per call"  # a rank makes two calls, on both sides of the ratio
-    yield Cell(case, "ping_pong", (Key(2, "ping_pong", 8, OURS), floor_key(2, "ping_pong")), _ratio, 3.0)
+    ours = Key(2, "ping_pong", 8, OURS)
+    yield Cell(case, "ping_pong against floor", (ours, floor_key(2, "ping_pong")), _ratio, 3.0)
 
 
 def _reducing() -> Iterator[Cell]:
@@ -117,7 +120,12 @@ def _crowded() -> Iterator[Cell]:
     ours = Key(4, "all_reduce", 8, OURS)
     yield _against("8 B all_reduce, 4 ranks on 2 cores: 0.05 x Gloo", GLOO, 0.05, ours)
     yield Cell(
-        "8 B all_reduce, 4 ranks on 2 cores: 20 us", "all_reduce 8 B", (ours,), _micros, 20.0, unit="us"
+        "8 B all_reduce, 4 ranks on 2 cores: 20 us",
+        "all_reduce 8 B, 4 ranks",
+        (ours,),
+        _micros,
+        20.0,
+        unit="us",
     )
     case = "1 MiB all_reduce, 8 ranks on 2 cores: 0.3 x Gloo"
     yield _against(case, GLOO, 0.3, Key(8, "all_reduce", MIB, OURS))
@@ -166,7 +174,8 @@ def _tails(cells: Sequence[Cell]) -> Iterator[Cell]:
     keys = dict.fromkeys(key for cell in cells for key in cell.needs)
     for key in keys:
         if (key.world, key.backend, key.engines) == (2, OURS, "") and key.op in ALL:
-            yield Cell("p99 / p50, 2 ranks: 5", f"{key.op} {human(key.size)}", (key,), _spread, 5.0)
+            what = f"p99 / p50 of {key.op} {human(key.size)}"
+            yield Cell("p99 / p50, 2 ranks: 5", what, (key,), _spread, 5.0)
 
 
 def bars() -> list[Cell]:

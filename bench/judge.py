@@ -102,9 +102,9 @@ def tables(cases: Sequence[Case]) -> list[Table]:
         colour = {"reached": "green", "not reached": "red"}.get(state, "yellow")
         overview.add_row(name, f"[{colour}]{state}", cells, worst, where)
     misses = Table(title="cells that miss their bound")
-    for heading in ("case", "cell", "measured", "bound"):
+    for heading in ("cell", "measured", "bound"):
         misses.add_column(heading)
     for verdict in missed(cases):
         sign = "at least" if verdict.cell.at_least else "at most"
-        misses.add_row(verdict.cell.case, verdict.cell.what, verdict.text, f"{sign} {verdict.cell.bound:g}")
+        misses.add_row(verdict.cell.what, verdict.text, f"{sign} {verdict.cell.bound:g}")
     return [overview, misses] if misses.rows else [overview]

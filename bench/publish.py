@@ -49,11 +49,8 @@ def verdicts(cases: Sequence[Case]) -> Iterator[str]:
     if misses:
         yield "Every cell that misses its bound, the worst first:"
         yield ""
-        lines = [
-            (v.cell.case, v.cell.what, v.text, f"{'≥' if v.cell.at_least else '≤'} {v.cell.bound:g}")
-            for v in misses
-        ]
-        yield from table(("case", "cell", "measured", "bound"), lines)
+        lines = [(v.cell.what, v.text, f"{'≥' if v.cell.at_least else '≤'} {v.cell.bound:g}") for v in misses]
+        yield from table(("cell", "measured", "bound"), lines)
 
 
 def figures(rows: Mapping[Key, Row]) -> Iterator[str]:
