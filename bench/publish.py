@@ -74,7 +74,7 @@ def figures(rows: Mapping[Key, Row]) -> Iterator[str]:
 def _figure(row: Row, rows: Mapping[Key, Row]) -> str:
     """Our microseconds, then how many times as long the others and how much of it the limit takes."""
     gloo = rows.get(row.key._replace(backend="gloo"))
-    openmpi = rows.get(row.key._replace(backend=mpi.NAME, engines=""))
+    openmpi = rows.get(row.key._replace(backend=mpi.NAME))  # it knows no forced engine: nothing to compare
     bound = None if row.engines else limit(row.key, rows)
     others = [_short(other.p50 / row.p50) if other else "-" for other in (gloo, openmpi)]
     return f"{_short(row.p50)}: {others[0]}, {others[1]}, {'-' if bound is None else _short(bound / row.p50)}"

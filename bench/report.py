@@ -18,13 +18,8 @@ from bench.timing import Key, Row, human
 
 def _ratio(rows: Mapping[Key, Row], ours: Row, name: str) -> float | None:
     """How many times faster `ours` is by p50; None where the other was not measured."""
-    theirs = _row(rows, ours.key, name)
+    theirs = rows.get(ours.key._replace(backend=name))
     return None if theirs is None else theirs.p50 / ours.p50
-
-
-def _row(rows: Mapping[Key, Row], key: Key, name: str) -> Row | None:
-    """Open MPI knows nothing of our engines."""
-    return rows.get(key._replace(backend=name, engines="" if name == mpi.NAME else key.engines))
 
 
 def show(rows: Mapping[Key, Row], backends: Sequence[str], console: Console) -> None:
@@ -42,12 +37,13 @@ def show(rows: Mapping[Key, Row], backends: Sequence[str], console: Console) -> 
     for row in rows.values():
         if row.backend != names[0]:
             continue
+        others = [rows.get(row.key._replace(backend=name)) for name in names]
         bound = limit(row.key, rows)
         table.add_row(
             str(row.world),
             f"{row.op} ({row.engines})" if row.engines else row.op,
             human(row.size),
-            *(_times(_row(rows, row.key, name)) for name in names),
+            *(_times(other) for other in others),
             *(_coloured(_ratio(rows, row, name)) for name in compared),
             "-" if bound is None else f"{bound:,.1f}",
         )
