@@ -27,9 +27,10 @@ build: ## build the extension into dlslime_torch/
 	@.ci/setup.sh demo
 	@.ci/build.sh
 
-bench: build ## measure dlslime against gloo
+bench: build ## the whole report: every operation and size, and the bars, in bench/out
 	@.ci/setup.sh test
-	@$(PYTHON) bench/collectives.py
+	@! command -v mpirun >/dev/null || $(PYTHON) -m pip install --quiet -r .ci/requirements-bench.txt
+	@$(PYTHON) bench/collectives.py --all
 
 bench-micro: ## measure the parts: kernels, hand-off, messages, ring, regions, executor
 	@.ci/setup.sh bench

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.timing import Row, iterations
+from bench.timing import Key, Pace, Row
 
 NAME = "openmpi"
 
@@ -28,14 +29,14 @@ def available() -> bool:
     return shutil.which("mpirun") is not None and importlib.util.find_spec("mpi4py") is not None
 
 
-def measure(world: int, op: str, sizes: list[int], rounds: int, quick: bool) -> list[Row]:
+def measure(world: int, op: str, sizes: Sequence[int], pace: Pace) -> list[Row]:
     """One mpirun for an operation and all its sizes; no rows where MPI has no such operation."""
     if op not in CALLS:
         return []
     command = ["mpirun", "-n", str(world), "--oversubscribe", "--mca", "mpi_yield_when_idle", "1"]
     if os.geteuid() == 0:
         command.append("--allow-run-as-root")
-    job = json.dumps({"op": op, "sizes": sizes, "rounds": rounds, "quick": quick})
+    job = json.dumps({"op": op, "sizes": list(sizes), "pace": asdict(pace)})
     root = str(Path(__file__).resolve().parent.parent)
     env = {
         **os.environ,
@@ -92,55 +93,66 @@ CALLS: dict[str, Call] = {
 
 
 def _timed(comm: Any, call: Call, sets: Sequence[Arrays], count: int) -> list[float]:
+    """As the torch side: without the first, which also waits for the ranks to set out."""
     seconds = []
     comm.Barrier()
-    for turn in range(count):
+    for turn in range(count + 1):
         began = time.perf_counter()
         call(comm, *sets[turn % len(sets)])
         seconds.append(time.perf_counter() - began)
-    return seconds
+    return seconds[1:]
 
 
 def _verify(comm: Any, op: str, sets: Sequence[Arrays]) -> None:
     """The torch side's check, on tensors that share the arrays' memory."""
     import torch
 
-    from bench.operations import OPERATIONS, Buffers, Place, fill
+    from bench.operations import OPERATIONS, Buffers, fill
 
-    place = Place(comm.rank, comm.size, None)  # type: ignore[arg-type]
-    buffers = Buffers(*(torch.from_numpy(array) for array in sets[0]))
+    place = _place(comm)
+    whole, part, other = (torch.from_numpy(array) for array in sets[0])
+    buffers = Buffers(whole, part, other)
     fill(place, buffers)
     CALLS[op](comm, *sets[0])
-    if not OPERATIONS[op][1](place, buffers):
+    if not OPERATIONS[op].check(place, buffers):
         raise RuntimeError(f"{NAME}: {op} gave a wrong result on rank {comm.rank}")
+
+
+def _place(comm: Any) -> Any:
+    from bench.operations import Place
+
+    return Place(comm.rank, comm.size, None)  # type: ignore[arg-type]
+
+
+def _size(comm: Any, op: str, size: int, pace: Pace) -> Row:
+    from mpi4py import MPI
+
+    from bench.operations import OPERATIONS
+
+    sets = [
+        (each.whole.numpy(), each.part.numpy(), each.other.numpy())
+        for each in OPERATIONS[op].buffer_sets(_place(comm), size)
+    ]
+    call = CALLS[op]
+    each = comm.allreduce(min(_timed(comm, call, sets, 4)[1:]), MPI.MAX)
+    count = pace.iterations(each)
+    seconds: list[float] = []
+    for _ in range(pace.rounds_of(count * each)):
+        _verify(comm, op, sets)
+        for whole, _, _ in sets:
+            whole.fill(0)
+        slowest: np.ndarray = np.array(_timed(comm, call, sets, count), dtype=np.float64)
+        comm.Allreduce(MPI.IN_PLACE, slowest, MPI.MAX)
+        seconds += slowest.tolist()
+    return Row.of(Key(comm.size, op, size, NAME), seconds)
 
 
 def _main(job: dict[str, Any]) -> None:
     """A rank under mpirun."""
     from mpi4py import MPI
 
-    from bench.operations import buffer_sets
-
-    comm = MPI.COMM_WORLD
-    rows = []
-    for size in job["sizes"]:
-        sets = [
-            (each.whole.numpy(), each.part.numpy(), each.other.numpy())
-            for each in buffer_sets(size, comm.size)
-        ]
-        call = CALLS[job["op"]]
-        _timed(comm, call, sets, 2)
-        count = iterations(comm.allreduce(min(_timed(comm, call, sets, 3)), MPI.MAX), job["quick"])
-        seconds: list[float] = []
-        for _ in range(job["rounds"]):
-            _verify(comm, job["op"], sets)
-            for whole, _, _ in sets:
-                whole.fill(0)
-            slowest: np.ndarray = np.array(_timed(comm, call, sets, count), dtype=np.float64)
-            comm.Allreduce(MPI.IN_PLACE, slowest, MPI.MAX)
-            seconds += slowest.tolist()
-        rows.append(Row.of(comm.size, job["op"], size, NAME, seconds).as_dict())
-    if comm.rank == 0:
+    rows = [_size(MPI.COMM_WORLD, job["op"], size, Pace(**job["pace"])).as_dict() for size in job["sizes"]]
+    if MPI.COMM_WORLD.rank == 0:
         print(json.dumps(rows))
 
 

@@ -1,4 +1,4 @@
-"""The measured operations on torch tensors: buffers that rotate, a call to time, a check of its result.
+"""The collectives on torch tensors: buffers that rotate, a call to time, a check of its result.
 
 `size` is the largest buffer that a rank holds: what is reduced, what is gathered, what is scattered.
 """
@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
 
-ITEM = 4  # float32
 ROTATE_BYTES = 64 << 20  # enough to leave the caches, for sizes that allow it
 FEWEST_SETS, MOST_SETS = 2, 8
 
@@ -23,6 +22,7 @@ class Buffers:
     whole: torch.Tensor  # world * block elements
     part: torch.Tensor  # block elements
     other: torch.Tensor  # world * block elements
+    pieces: list[torch.Tensor] = field(default_factory=list)  # `whole` in parts, for operations of many
 
 
 @dataclass(frozen=True)
@@ -32,27 +32,38 @@ class Place:
     rank: int
     world: int
     group: dist.ProcessGroup
+    threads: frozenset[int] = frozenset()  # of this process, which the group's backend has started
 
 
-Run = Callable[[Place, Buffers], None]
+Run = Callable[[Place, Buffers], object]
 Check = Callable[[Place, Buffers], bool]
+Make = Callable[[Place, int], Buffers]
 
 ROOT = 0
 
 
-def block_of(size: int, world: int) -> int:
-    """Elements of one rank's share."""
-    return max(1, size // ITEM // world)
+def plain(place: Place, size: int) -> Buffers:
+    """Ordinary tensors. Written once, so that no page is the kernel's shared page of zeros."""
+    block = max(1, size // 4 // place.world)
+    counts = (place.world * block, block, place.world * block)
+    whole, part, other = (torch.empty(count).fill_(0.0) for count in counts)
+    return Buffers(whole, part, other)
 
 
-def buffer_sets(size: int, world: int) -> list[Buffers]:
-    """Sets to take in turn. Written once, so that no page is the kernel's shared page of zeros."""
-    block = block_of(size, world)
-    howmany = min(MOST_SETS, max(FEWEST_SETS, ROTATE_BYTES // max(1, 2 * size)))
-    return [
-        Buffers(*(torch.empty(count).fill_(0.0) for count in (world * block, block, world * block)))
-        for _ in range(howmany)
-    ]
+@dataclass(frozen=True)
+class Operation:
+    run: Run
+    check: Check
+    make: Make = plain
+    family: str = ""  # operations of one family are measured in turn with each other
+
+    def buffer_sets(self, place: Place, size: int) -> list[Buffers]:
+        """Sets to take in turn."""
+        first = self.make(place, size)
+        howmany = ROTATE_BYTES // max(1, 2 * first.whole.nbytes)
+        return [first] + [
+            self.make(place, size) for _ in range(min(MOST_SETS, max(FEWEST_SETS, howmany)) - 1)
+        ]
 
 
 def fill(place: Place, buffers: Buffers) -> None:
@@ -68,7 +79,7 @@ def _number(rank: int, block: int) -> float:
     return 10.0 * rank + block + 1
 
 
-def _sums(place: Place, tensor: torch.Tensor) -> bool:
+def sums(place: Place, tensor: torch.Tensor) -> bool:
     wanted = [sum(_number(rank, block) for rank in range(place.world)) for block in range(place.world)]
     return all(
         bool((share == want).all()) for share, want in zip(tensor.view(place.world, -1), wanted, strict=True)
@@ -149,29 +160,35 @@ def _scattered_sum(place: Place, buffers: Buffers) -> bool:
     return bool((buffers.part == sum(_number(rank, place.rank) for rank in range(place.world))).all())
 
 
-OPERATIONS: dict[str, tuple[Run, Check]] = {
-    "all_reduce": (_all_reduce, lambda place, b: _sums(place, b.whole)),
-    "broadcast": (
+def _copy(place: Place, buffers: Buffers) -> None:
+    """No communication: what the memory of this machine does when all ranks copy at once."""
+    buffers.other.copy_(buffers.whole)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "all_reduce": Operation(_all_reduce, lambda place, b: sums(place, b.whole)),
+    "broadcast": Operation(
         _broadcast,
         lambda place, b: _blocks(b.whole, [_number(ROOT, n) for n in range(place.world)]),
     ),
-    "reduce": (_reduce, lambda place, b: place.rank != ROOT or _sums(place, b.whole)),
-    "all_gather": (_all_gather, _gathered),
-    "all_gather_into_tensor": (_all_gather_into_tensor, _gathered),
-    "reduce_scatter": (_reduce_scatter, _scattered_sum),
-    "reduce_scatter_tensor": (_reduce_scatter_tensor, _scattered_sum),
-    "all_to_all_single": (
+    "reduce": Operation(_reduce, lambda place, b: place.rank != ROOT or sums(place, b.whole)),
+    "all_gather": Operation(_all_gather, _gathered),
+    "all_gather_into_tensor": Operation(_all_gather_into_tensor, _gathered),
+    "reduce_scatter": Operation(_reduce_scatter, _scattered_sum),
+    "reduce_scatter_tensor": Operation(_reduce_scatter_tensor, _scattered_sum),
+    "all_to_all_single": Operation(
         _all_to_all_single,
         lambda place, b: _blocks(b.other, [_number(rank, place.rank) for rank in range(place.world)]),
     ),
-    "gather": (_gather, lambda place, b: place.rank != ROOT or _gathered(place, b)),
-    "scatter": (_scatter, lambda place, b: bool((b.part == _number(ROOT, place.rank)).all())),
-    "ping_pong": (
+    "gather": Operation(_gather, lambda place, b: place.rank != ROOT or _gathered(place, b)),
+    "scatter": Operation(_scatter, lambda place, b: bool((b.part == _number(ROOT, place.rank)).all())),
+    "ping_pong": Operation(
         _ping_pong,
         lambda place, b: (
             place.rank > 1
             or _blocks(b.other, [_number(1 - place.rank, block) for block in range(place.world)])
         ),
     ),
-    "barrier": (_barrier, lambda place, b: True),
+    "barrier": Operation(_barrier, lambda place, b: True),
 }
+COPY = {"copy": Operation(_copy, lambda place, b: bool((b.other == b.whole).all()), family="all_reduce")}
