@@ -9,7 +9,7 @@ Task<> all_gather(Group& group, Call call, ConstBytes in, std::span<const Bytes>
   Exchange round(group, call);
   for (int i = 1; i < group.size(); ++i) round.receive(before(group, i), out[size_t(before(group, i))]);
   for (int i = 1; i < group.size(); ++i) round.send(after(group, i), in);
-  co_await copy_own(out[size_t(group.rank())], in);
+  co_await copy_beside(out[size_t(group.rank())], in);
   co_await round.all();
 }
 
@@ -19,7 +19,7 @@ Task<> gather(Group& group, Call call, ConstBytes in, std::span<const Bytes> out
     round.send(call.root, in);
   } else {
     for (int i = 1; i < group.size(); ++i) round.receive(before(group, i), out[size_t(before(group, i))]);
-    co_await copy_own(out[size_t(group.rank())], in);
+    co_await copy_beside(out[size_t(group.rank())], in);
   }
   co_await round.all();
 }
@@ -30,7 +30,7 @@ Task<> scatter(Group& group, Call call, std::span<const ConstBytes> in, Bytes ou
     round.receive(call.root, out);
   } else {
     for (int i = 1; i < group.size(); ++i) round.send(after(group, i), in[size_t(after(group, i))]);
-    co_await copy_own(out, in[size_t(group.rank())]);
+    co_await copy_beside(out, in[size_t(group.rank())]);
   }
   co_await round.all();
 }
@@ -39,7 +39,7 @@ Task<> all_to_all(Group& group, Call call, std::span<const ConstBytes> in, std::
   Exchange round(group, call);
   for (int i = 1; i < group.size(); ++i) round.receive(before(group, i), out[size_t(before(group, i))]);
   for (int i = 1; i < group.size(); ++i) round.send(after(group, i), in[size_t(after(group, i))]);
-  co_await copy_own(out[size_t(group.rank())], in[size_t(group.rank())]);
+  co_await copy_beside(out[size_t(group.rank())], in[size_t(group.rank())]);
   co_await round.all();
 }
 
