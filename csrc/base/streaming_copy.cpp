@@ -29,7 +29,9 @@ void stream_lines(std::byte* to, const std::byte* from, size_t lines) {
   _mm_sfence();  // else another thread could see a flag that was set after the copy before it sees the copy
 }
 #else
-void stream_lines(std::byte* to, const std::byte* from, size_t lines) { std::memcpy(to, from, lines * kLine); }
+void stream_lines(std::byte* to, const std::byte* from, size_t lines) {
+  std::memcpy(to, from, lines * kLine);
+}
 #endif
 
 }  // namespace
