@@ -18,8 +18,9 @@ namespace {
 constexpr int kIdleSeconds = 5;
 constexpr int kProbes = 5;
 constexpr int kBacklog = 4096;  // the kernel caps it at somaxconn
-// Bytes, doubled by the kernel: two rounds of what a turn moves, and a few such connections still fit into a core's cache.
-constexpr int kWithinHost = 128 << 10;
+// Bytes, doubled by the kernel (or what its wmem_max allows): what a turn moves twice over, and a few such connections still fit
+// into a core's cache. Half of it is as good for 64 MiB and worse for 1 MiB, twice as much gains little.
+constexpr int kWithinHost = 256 << 10;
 
 Status resolve_numeric(const std::string& host, const std::string& port, SocketAddress* out) {
   addrinfo hints{};
