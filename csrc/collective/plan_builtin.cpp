@@ -20,15 +20,18 @@ all_to_all local up to 16 KiB: staged
 all_to_all local up to *: pull
 
 all_reduce wire up to 16 KiB: direct
-all_reduce wire up to *: shards by 1 MiB
+all_reduce wire up to 4 MiB: shards by 1 MiB
+all_reduce wire up to *: shards by 2 MiB
 reduce wire up to 16 KiB: direct
-reduce wire up to *: shards by 1 MiB
+reduce wire up to 4 MiB: shards by 1 MiB
+reduce wire up to *: shards by 2 MiB
 broadcast wire up to 64 KiB: tree
 broadcast wire up to *: spread
 all_gather wire up to *: direct
 gather wire up to *: direct
 scatter wire up to *: direct
-reduce_scatter wire up to *: shards by 1 MiB
+reduce_scatter wire up to 1 MiB: shards by 1 MiB
+reduce_scatter wire up to *: shards by 2 MiB
 all_to_all wire up to *: direct
 )";
 

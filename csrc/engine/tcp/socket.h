@@ -36,6 +36,8 @@ Status listen_on(const SocketAddress& address, UniqueFd* fd, SocketAddress* boun
 Status begin_connect(const SocketAddress& address, UniqueFd* fd);  // ends with EPOLLOUT
 int take_error(int fd);                                            // an errno that happened meanwhile, or 0
 void tune(int fd);                                                 // for a connection that carries data
+// Both ends are on this host. A short send buffer then: what is on its way is in the cache still when the peer copies it out.
+void tune_within_host(int fd);
 
 // For handshakes: what fits into an empty socket buffer. False: it did not, or the connection is gone.
 bool send_whole(int fd, std::span<const std::byte> bytes);

@@ -16,6 +16,7 @@ SocketPipe::SocketPipe(Reactor& reactor, Lingering& lingering, std::string peer)
 
 void SocketPipe::attach(UniqueFd fd) {
   fd_ = std::move(fd);
+  tune_within_host(fd_.get());
   reactor_.add(fd_.get(), EPOLLIN, Reactor::Heat::kHot, [this](uint32_t events) { happened(events); });
   owner_->due();
 }

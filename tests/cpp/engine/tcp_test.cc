@@ -280,14 +280,16 @@ TEST(Tcp, ClosingLosesNothingThatWasWritten) {
   Pair pair;
   ASSERT_TRUE(pair.settle());
   const std::string body(15'000, 'x');
-  int posted = 0;
-  for (; posted < 60 && pair.a.post(body); ++posted) pair.a.pass();
+  int written = 0;
+  const auto taken = [&] { return pair.a.token([&] { return pair.a.endpoint->written(); }); };
+  while (pair.a.post(body) && (pair.a.pass(), taken())) ++written;
   ASSERT_TRUE(pump({&pair.a}, [&] { return !pair.a.pass(); }));
   ASSERT_TRUE(pair.b.post("never read"));
   pair.a.token([&] { pair.a.endpoint.reset(); });
   ASSERT_TRUE(pair.b.post("never read"));
   ASSERT_TRUE(pair.pump([&] { return !pair.b.seen.downs.empty(); }));
-  EXPECT_EQ(int(pair.b.seen.messages.size()), posted);
+  EXPECT_GT(written, 10);
+  EXPECT_EQ(int(pair.b.seen.messages.size()), written);
 }
 
 TEST(Tcp, AnEndpointCanBeDeletedInsideACallbackOfAnother) {
