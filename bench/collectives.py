@@ -149,6 +149,9 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     rows, engines = kept(options)
     planned = jobs(wanted(options))
+    if not planned:
+        console.print("nothing to measure: no cell has these operations, sizes, worlds and engines")
+        return 2
     todo = left(planned, rows)
     with Progress(console=console, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("measuring", total=len(todo))

@@ -113,7 +113,7 @@ class Executor {
   // Gives a chore a turn at `at` or later: by whoever drives then, or the progress thread. Without either it waits for the next that
   // drives. Chores have their turns in the order in which they asked, so that one may wait for another that asked for later.
   void later(Chore& chore, Nanos at);
-  Nanos next_deadline();  // kNever: none
+  Nanos next_deadline();                                          // kNever: none
   Nanos next_chore() const { return Nanos(next_chore_.load()); }  // kNever: none
   bool idle() const { return active_count_.load() == 0; }
   List<Operation, ActiveTag>& active() { return active_; }
