@@ -1,9 +1,11 @@
-// Begins a collective and chooses how it runs: over shared pages where all ranks share memory, else over messages.
+// Begins a collective and chooses how it runs: over shared pages where all ranks share memory, over messages where none do, over
+// both where some do.
 #include "collective/collectives.h"
 
 #include <algorithm>
 
 #include "collective/copy_own.h"
+#include "collective/hierarchy/hierarchy.h"
 #include "collective/local/local.h"
 #include "collective/wire/wire.h"
 
@@ -74,12 +76,20 @@ Task<> reduce_alone(ReduceSpec spec, Bytes out, ConstBytes in) {
   });
 }
 
+// Null: not on several hosts, or the plan has it by messages alone.
+Hierarchy* nested(Group& group, const Call& call, size_t bytes) {
+  Hierarchy* const all = group.hierarchy();
+  return all && group.choose(call.kind, Way::kHosts, bytes) != Algorithm::kFlat ? all : nullptr;
+}
+
 }  // namespace
 
 Task<> barrier(Group& group) {
   const Call call = group.begin(call_of(CollectiveKind::kBarrier, DType::U8, 0));
   if (LocalGroup* local = group.local())
     co_await local::barrier(*local, call);
+  else if (Hierarchy* all = group.hierarchy())
+    co_await hierarchy::barrier(*all, call);
   else if (group.size() > 1)
     co_await wire::barrier(group, call);
   group.end();
@@ -90,6 +100,8 @@ Task<> broadcast(Group& group, DType dtype, Bytes data, int root, Layout layout)
       group.begin(laid_out(layout, call_of(CollectiveKind::kBroadcast, dtype, data.size(), root)));
   if (LocalGroup* local = group.local())
     co_await local::broadcast(*local, call, data);
+  else if (Hierarchy* all = nested(group, call, data.size()))
+    co_await hierarchy::broadcast(*all, call, data);
   else if (group.size() > 1)
     co_await wire::broadcast(group, call, data);
   group.end();
@@ -99,6 +111,8 @@ namespace {
 Task<> all_reduce(Group& group, Call call, ReduceSpec spec, Bytes data) {
   if (LocalGroup* local = group.local())
     co_await local::all_reduce(*local, call, spec, data);
+  else if (Hierarchy* all = nested(group, call, data.size()))
+    co_await hierarchy::all_reduce(*all, call, spec, data);
   else if (group.size() > 1)
     co_await wire::all_reduce(group, call, spec, data);
   else
@@ -143,6 +157,8 @@ Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Byte
   const Call call = group.begin(in_parts(call_of(CollectiveKind::kAllGather, dtype, total(out)), out));
   if (LocalGroup* local = group.local())
     co_await local::all_gather(*local, call, in, out);
+  else if (Hierarchy* all = nested(group, call, largest(out)))
+    co_await hierarchy::all_gather(*all, call, in, out);
   else if (group.size() > 1)
     co_await wire::all_gather(group, call, in, out);
   else
@@ -176,6 +192,8 @@ Task<> reduce_scatter(Group& group, ReduceSpec spec, std::span<const ConstBytes>
   const Call call = group.begin(in_parts(call_of(CollectiveKind::kReduceScatter, spec, total(in)), in));
   if (LocalGroup* local = group.local())
     co_await local::reduce_scatter(*local, call, spec, in, out);
+  else if (Hierarchy* all = nested(group, call, largest(in)))
+    co_await hierarchy::reduce_scatter(*all, call, spec, in, out);
   else if (group.size() > 1)
     co_await wire::reduce_scatter(group, call, spec, in, out);
   else
@@ -187,6 +205,8 @@ Task<> all_to_all(Group& group, DType dtype, std::span<const ConstBytes> in, std
   const Call call = group.begin(call_of(CollectiveKind::kAllToAll, dtype, 0));
   if (LocalGroup* local = group.local())
     co_await local::all_to_all(*local, call, in, out);
+  else if (Hierarchy* all = nested(group, call, 0))
+    co_await hierarchy::all_to_all(*all, call, in, out);
   else if (group.size() > 1)
     co_await wire::all_to_all(group, call, in, out);
   else

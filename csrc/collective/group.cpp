@@ -1,10 +1,10 @@
 #include "collective/group.h"
 
 #include <algorithm>
-#include <numeric>
+#include <set>
 #include <utility>
 
-#include "collective/local/local_group.h"
+#include "collective/hierarchy/hierarchy.h"
 
 namespace dlslime {
 namespace {
@@ -27,10 +27,10 @@ Group::Group(Executor& executor, Messenger& messenger, Parts parts)
       channel_(messenger, *this, parts_.context, parts_.rank, endpoints(parts_.peers)),
       called_(size_t(parts_.size)),
       left_after_(size_t(parts_.size), UINT64_MAX) {
-  if (!parts_.pages) return;
-  std::vector<int> everybody(size_t(parts_.size));
-  std::iota(everybody.begin(), everybody.end(), 0);
-  local_ = std::make_unique<LocalGroup>(*this, *parts_.pages, std::move(everybody));
+  if (parts_.hosts.nested())
+    hierarchy_ = std::make_unique<Hierarchy>(*this, parts_.hosts, std::move(parts_.pages));
+  else if (parts_.pages)
+    local_ = std::make_unique<LocalGroup>(*this, *parts_.pages, parts_.hosts.here());
 }
 
 Group::~Group() { executor_.retire(*this); }
@@ -51,6 +51,15 @@ const Call& Group::begin(Call call) {
   }
   alarm_ = executor_.clock().now() + kPatience;
   return current_;
+}
+
+void Group::end() {
+  ++finished_;
+  alarm_ = kNever;
+  if (!hierarchy_) return;
+  // The lines count every collective, also those that go by messages alone.
+  LocalGroup& local = hierarchy_->local;
+  if (!local.is_done(begun_)) local.done(begun_);
 }
 
 // The call that has just begun, with what that rank has said of its own.
@@ -151,8 +160,32 @@ Status Group::mismatch(int rank, const Fingerprint& theirs, const Fingerprint& m
   return Status(Code::kMismatch, text).at_peer(rank);
 }
 
+std::string Group::shape() const {
+  std::set<std::string> inside, between;
+  const std::vector<int>* here = hierarchy_ || local_ ? &parts_.hosts.here() : nullptr;
+  for (int rank = 0; rank < size(); ++rank) {
+    const bool mate = here && std::ranges::find(*here, rank) != here->end();
+    if (rank != parts_.rank) (mate ? inside : between).insert(std::string(channel_.engine_to(rank)));
+  }
+  const auto joined = [](const std::set<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : "+") + name;
+    return text;
+  };
+  std::string text = parts_.hosts.describe();
+  if (!here) return std::to_string(size()) + (size() == 1 ? " rank" : " ranks, " + joined(between));
+  if (!inside.empty()) text += ", " + joined(inside) + " inside";
+  if (!between.empty()) text += ", " + joined(between) + " between";
+  return text;
+}
+
 std::vector<int> Group::ahead() const {
-  return local_ ? local_->ahead(begun_ + 1) : channel_.unexpected_from();
+  if (local_) return local_->ahead(begun_ + 1);
+  std::vector<int> ranks = channel_.unexpected_from();
+  if (hierarchy_) {
+    for (int rank : hierarchy_->local.ahead(begun_ + 1)) ranks.push_back(rank);
+  }
+  return ranks;
 }
 
 std::string Group::missing() const {

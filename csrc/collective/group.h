@@ -12,6 +12,7 @@
 
 #include "base/executor.h"
 #include "collective/call.h"
+#include "collective/hosts.h"
 #include "collective/plan.h"
 #include "collective/route.h"
 #include "engine/shared_pages.h"
@@ -19,6 +20,7 @@
 
 namespace dlslime {
 
+class Hierarchy;
 class LocalGroup;
 
 // Memory for what others send, kept from one collective to the next.
@@ -45,10 +47,11 @@ class Group final : public Scope, public ChannelListener {
     int size = 1;
     uint64_t context = 0;
     std::vector<std::shared_ptr<Endpoint>> peers;  // by rank; null for itself
-    std::unique_ptr<SharedPages> pages;            // null: the ranks don't share memory
+    std::unique_ptr<SharedPages> pages;            // of the ranks on this host; null: it has only this one
     std::string engines;                           // for people: the names of those in use, joined by +
     Plan plan;
     std::vector<Route> routes = {};  // by rank, for people
+    Hosts hosts = {};                // which ranks share memory; none: nobody does
     std::string why_no_pages = {};   // for people: though nothing but shared memory connects them
     bool reads_private = false;      // agreed: every rank can read every other's memory, through the pages
   };
@@ -70,15 +73,15 @@ class Group final : public Scope, public ChannelListener {
   Executor& executor() { return executor_; }
   Channel& channel() { return channel_; }
   const Channel& channel() const { return channel_; }
-  LocalGroup* local() { return local_.get(); }  // null: the ranks don't share memory
+  const Hosts& hosts() const { return parts_.hosts; }
+  std::string shape() const;                    // for people: "2 hosts x 2 ranks, shm inside, tcp between"
+  LocalGroup* local() { return local_.get(); }  // null: not all ranks share memory
+  Hierarchy* hierarchy() { return hierarchy_.get(); }  // null: all do, or none
   Scratch& scratch() { return scratch_; }
 
   // A collective begins: numbers the call and makes it the one that arrivals are compared with.
   const Call& begin(Call call);
-  void end() {
-    ++finished_;
-    alarm_ = kNever;
-  }
+  void end();
   const Call& current() const { return current_; }
   uint64_t finished() const { return finished_; }
 
@@ -114,6 +117,7 @@ class Group final : public Scope, public ChannelListener {
   Parts parts_;
   Channel channel_;
   std::unique_ptr<LocalGroup> local_;
+  std::unique_ptr<Hierarchy> hierarchy_;
   Scratch scratch_;
   Call current_;
   static constexpr size_t kRecent = 16;

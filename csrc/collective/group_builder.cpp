@@ -61,16 +61,19 @@ Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
   return {};
 }
 
-// The engine by which this rank reaches everybody and could share memory with them.
-Engine* GroupBuilder::pages_candidate() const {
-  if (spec_.size < 2 || spec_.size > LocalGroup::kMaxRanks) return nullptr;
+// The first engine that could share memory with anybody, and with whom.
+Together GroupBuilder::expected_together() const {
   for (Engine* engine : allowed()) {
-    bool all = engine->capabilities().shared_pages;
-    for (int rank = 0; rank < spec_.size; ++rank)
-      all &= rank == spec_.rank || outlooks_[size_t(rank)].on(engine->name())->ok();
-    if (all) return engine;
+    Together together{std::string(engine->name()), {}};
+    for (int rank = 0; rank < spec_.size; ++rank) {
+      if (rank == spec_.rank || outlooks_[size_t(rank)].on(engine->name())->ok())
+        together.ranks.push_back(rank);
+    }
+    const size_t most = size_t(LocalGroup::kMaxRanks);
+    if (engine->capabilities().shared_pages && together.ranks.size() > 1 && together.ranks.size() <= most)
+      return together;
   }
-  return nullptr;
+  return {};
 }
 
 // An engine that can't make its offer does not reach the peer after all.
@@ -95,18 +98,20 @@ void GroupBuilder::offer_to(int rank, Blob* offers) {
 }
 
 void GroupBuilder::offer_pages(Blob* offers) {
-  Engine* engine = pages_candidate();
-  if (!engine) return;
-  pages_engine_ = engine->name();
-  const Status made = engine->share(
-      {spec_.rank, spec_.size, LocalGroup::kLines, LocalGroup::data_bytes(spec_.size)}, &pages_);
+  const Together together = expected_together();
+  if (together.ranks.empty()) return;
+  together.write(offers);
+  Engine* const engine = runtime_.engine(together.engine);
+  const int place = int(std::ranges::find(together.ranks, spec_.rank) - together.ranks.begin());
+  const int size = int(together.ranks.size());
+  const Status made = engine->share({place, size, LocalGroup::kLines, LocalGroup::data_bytes(size)}, &pages_);
   if (!made.ok()) {
     (*offers)["no_pages"] = made.what();
     return;
   }
-  (*offers)["pages." + pages_engine_] = pages_->offer();
+  (*offers)["pages"] = pages_->offer();
   bool reads = true;
-  for (int rank = 0; rank < spec_.size; ++rank)
+  for (int rank : together.ranks)
     reads = reads && (rank == spec_.rank || engine->reads_private(peers_[size_t(rank)]));
   if (reads) (*offers)["reads_private"] = "all";
 }
@@ -125,7 +130,7 @@ std::string GroupBuilder::offers() {
 }
 
 Status GroupBuilder::choose(const std::vector<Blob>& offers) {
-  std::set<std::string> used;
+  std::vector<std::vector<std::string>> engines(offers.size());  // by lower rank, of those above it
   for (int low = 0; low < spec_.size; ++low) {
     for (int high = low + 1; high < spec_.size; ++high) {
       const Blob &below = offers[size_t(low)], &above = offers[size_t(high)];
@@ -133,7 +138,7 @@ Status GroupBuilder::choose(const std::vector<Blob>& offers) {
       if (name.empty()) {
         return no_way(low, high, Outlook::read(below, high), Outlook::read(above, low));
       }
-      used.insert(name);
+      engines[size_t(low)].push_back(name);
     }
   }
   routes_.assign(size_t(spec_.size), {});
@@ -142,26 +147,41 @@ Status GroupBuilder::choose(const std::vector<Blob>& offers) {
     const Outlook theirs = Outlook::read(offers[size_t(rank)], spec_.rank);
     routes_[size_t(rank)] = route_between(outlooks_[size_t(rank)], theirs, spec_.rank < rank);
   }
-  if (used == std::set{pages_engine_})
-    agree_on_pages(offers);
-  else
-    pages_.reset();
+  find_hosts(offers, engines);
+  agree_on_pages(offers);
   return {};
 }
 
-// Every pair uses the engine that could share memory: it is worth a word if it can't.
+void GroupBuilder::find_hosts(const std::vector<Blob>& offers,
+                              const std::vector<std::vector<std::string>>& engines) {
+  std::vector<Together> says;
+  for (const Blob& blob : offers) says.push_back(Together::read(blob));
+  hosts_ = dlslime::find_hosts(
+      spec_.rank, says, [&](int low, int high) { return engines[size_t(low)][size_t(high - low - 1)]; },
+      &why_no_pages_);
+}
+
+// Memory is shared inside every host or nowhere. It is worth a word if ranks that could share it can't.
 void GroupBuilder::agree_on_pages(const std::vector<Blob>& offers) {
   for (int rank = 0; rank < spec_.size; ++rank) {
-    if (offers[size_t(rank)].contains("pages." + pages_engine_)) continue;
-    pages_.reset();
+    const bool has_mates = hosts_.has_mates(rank);
+    if (!has_mates || offers[size_t(rank)].contains("pages")) continue;
     const std::string why = get(offers[size_t(rank)], "no_pages");
-    if (why_no_pages_.empty() && !why.empty())
-      why_no_pages_ = "rank " + std::to_string(rank) + " has none to share: " + why;
+    why_no_pages_ = "rank " + std::to_string(rank) + " has none to share" + (why.empty() ? "" : ": " + why);
+    hosts_ = Hosts::all_alone(spec_.rank, spec_.size);
+    break;
   }
+  if (!hosts_.has_mates(spec_.rank)) pages_.reset();
 }
 
 bool GroupBuilder::all_read_private(const std::vector<Blob>& offers) const {
-  return pages_ && std::ranges::all_of(offers, [](const Blob& one) { return one.contains("reads_private"); });
+  bool shared = false, all = true;
+  for (int rank = 0; rank < spec_.size; ++rank) {
+    if (!hosts_.has_mates(rank)) continue;
+    shared = true;
+    all = all && offers[size_t(rank)].contains("reads_private");
+  }
+  return shared && all;
 }
 
 Status GroupBuilder::agree_on_plan(const Blob& from_rank_0) {
@@ -204,10 +224,10 @@ Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
 }
 
 Status GroupBuilder::attach_pages(const std::vector<Blob>& offers) {
-  for (int rank = 0; pages_ && rank < spec_.size; ++rank) {
+  for (int place = 0; pages_ && place < pages_->size(); ++place) {
+    const int rank = hosts_.here()[size_t(place)];
     if (rank == spec_.rank) continue;
-    const Status status =
-        pages_->attach(rank, peers_[size_t(rank)], get(offers[size_t(rank)], "pages." + pages_engine_));
+    const Status status = pages_->attach(place, peers_[size_t(rank)], get(offers[size_t(rank)], "pages"));
     if (!status.ok()) return status.during("sharing memory with rank " + std::to_string(rank));
   }
   return {};
@@ -242,7 +262,7 @@ Status GroupBuilder::connect(const std::vector<std::string>& blobs, std::unique_
   *group = std::make_unique<Group>(
       runtime_.executor(), messenger_,
       Group::Parts{spec_.name, spec_.rank, spec_.size, context_, endpoints_, std::move(pages_),
-                   engines_text(), spec_.plan, routes_, why_no_pages_, reads_private});
+                   engines_text(), spec_.plan, routes_, hosts_, why_no_pages_, reads_private});
   built_ = true;
   messenger_.release(context_);
   for (int rank = 0; rank < spec_.size; ++rank) {  // who died while we were busy has told nobody

@@ -3,7 +3,7 @@
 //   round   each rank publishes          and then knows
 //   1       hello(): who it is           whom it can reach, and by which engines     (meet)
 //   2       offers(): that, and what     which engine each pair uses, the same on    (connect)
-//           each peer needs to connect;  both sides; whether all share memory and
+//           each peer needs to connect;  both sides; which share memory, and whether they
 //           rank 0: its plan             may read each other's; the plan
 //
 // Threads:    under the token.   Ownership: gives the finished group to the caller.
@@ -46,12 +46,13 @@ class GroupBuilder {
  private:
   std::vector<std::string> wanted() const;
   std::vector<Engine*> allowed() const;
-  Engine* pages_candidate() const;
+  Together expected_together() const;
   void offer_to(int rank, Blob* offers);
   void offer_pages(Blob* offers);
   Status choose(const std::vector<Blob>& offers);
   Status connect_peer(int rank, const std::vector<Blob>& offers);
   Status attach_pages(const std::vector<Blob>& offers);
+  void find_hosts(const std::vector<Blob>& offers, const std::vector<std::vector<std::string>>& engines);
   void agree_on_pages(const std::vector<Blob>& offers);
   bool all_read_private(const std::vector<Blob>& offers) const;
   Status agree_on_plan(const Blob& from_rank_0);
@@ -70,7 +71,7 @@ class GroupBuilder {
   std::map<std::pair<int, std::string>, Runtime::Connection> connections_;
   std::vector<std::shared_ptr<Endpoint>> endpoints_;
   std::unique_ptr<SharedPages> pages_;
-  std::string pages_engine_;
+  Hosts hosts_;
   std::string why_no_pages_;
   std::string passed_over_;  // what our own plan was, where rank 0's is another
 };

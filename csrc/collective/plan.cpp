@@ -26,6 +26,12 @@ constexpr PlanChoice kChoices[] = {
     {K::kReduce, Way::kWire, A::kShards},         {K::kAllGather, Way::kWire, A::kDirect},
     {K::kGather, Way::kWire, A::kDirect},         {K::kScatter, Way::kWire, A::kDirect},
     {K::kReduceScatter, Way::kWire, A::kShards},  {K::kAllToAll, Way::kWire, A::kDirect},
+    {K::kBroadcast, Way::kHosts, A::kTree},       {K::kBroadcast, Way::kHosts, A::kShards},
+    {K::kBroadcast, Way::kHosts, A::kFlat},       {K::kAllReduce, Way::kHosts, A::kDirect},
+    {K::kAllReduce, Way::kHosts, A::kShards},     {K::kAllReduce, Way::kHosts, A::kFlat},
+    {K::kAllGather, Way::kHosts, A::kShards},     {K::kAllGather, Way::kHosts, A::kFlat},
+    {K::kReduceScatter, Way::kHosts, A::kShards}, {K::kReduceScatter, Way::kHosts, A::kFlat},
+    {K::kAllToAll, Way::kHosts, A::kDirect},      {K::kAllToAll, Way::kHosts, A::kFlat},
 };
 
 struct Traits {
@@ -44,11 +50,15 @@ constexpr std::array<Traits, kAlgorithms> kTraits{{
     {"shards", SIZE_MAX, true},
     {"tree"},
     {"spread"},
+    {"flat"},
 }};
 
 }  // namespace
 
-std::string_view name_of(Way way) { return way == Way::kLocal ? "local" : "wire"; }
+std::string_view name_of(Way way) {
+  constexpr std::string_view kNames[] = {"local", "wire", "hosts"};
+  return kNames[size_t(way)];
+}
 std::string_view name_of(Algorithm algorithm) { return kTraits[size_t(algorithm)].name; }
 std::span<const PlanChoice> plan_choices() { return kChoices; }
 size_t most_of(Algorithm algorithm) { return kTraits[size_t(algorithm)].most; }

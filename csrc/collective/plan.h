@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,7 +25,12 @@
 
 namespace dlslime {
 
-enum class Way : uint8_t { kLocal, kWire };  // over shared pages, over messages
+enum class Way : uint8_t {
+  kLocal,
+  kWire,
+  kHosts
+};  // over shared pages, over messages, over both: on several hosts
+inline constexpr Way kWays[] = {Way::kLocal, Way::kWire, Way::kHosts};
 
 enum class Algorithm : uint8_t {
   kLine,     // in the control line
@@ -37,8 +43,9 @@ enum class Algorithm : uint8_t {
   kShards,   // everybody folds a shard and sends it on, chunk by chunk
   kTree,     // down a binomial tree
   kSpread,   // a shard to everybody, who pass theirs on
+  kFlat,     // on several hosts: by messages alone, as if nobody shared memory
 };
-inline constexpr size_t kAlgorithms = 10;
+inline constexpr size_t kAlgorithms = 11;
 
 std::string_view name_of(Way way);
 std::string_view name_of(Algorithm algorithm);
@@ -99,7 +106,7 @@ class Plan {
   explicit Plan(Plain);  // one algorithm for each operation and way, whatever the size
 
   static constexpr size_t kKinds = size_t(CollectiveKind::kAllToAll) + 1;
-  std::array<std::array<Rows, 2>, kKinds> rows_;
+  std::array<std::array<Rows, std::size(kWays)>, kKinds> rows_;
 };
 
 extern const std::string_view kBuiltInPlan;

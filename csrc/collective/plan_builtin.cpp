@@ -33,6 +33,14 @@ scatter wire up to *: direct
 reduce_scatter wire up to 1 MiB: shards by 1 MiB
 reduce_scatter wire up to *: shards by 2 MiB
 all_to_all wire up to *: direct
+
+all_reduce hosts up to 64 KiB: direct
+all_reduce hosts up to *: shards by 2 MiB
+broadcast hosts up to 64 KiB: tree
+broadcast hosts up to *: shards by 2 MiB
+all_gather hosts up to *: shards by 2 MiB
+reduce_scatter hosts up to *: shards by 2 MiB
+all_to_all hosts up to *: direct
 )";
 
 }  // namespace dlslime

@@ -9,7 +9,7 @@ namespace dlslime {
 namespace {
 
 constexpr size_t kLongest = 64 << 10;  // more is no plan
-constexpr std::string_view kForm = "OPERATION local|wire up to SIZE: ALGORITHM";
+constexpr std::string_view kForm = "OPERATION local|wire|hosts up to SIZE: ALGORITHM";
 
 struct Unit {
   std::string_view name;
@@ -116,10 +116,10 @@ class PlanParser {
   }
   bool take_way(Way* way) {
     const std::string_view word = next();
-    for (const Way one : {Way::kLocal, Way::kWire}) {
+    for (const Way one : kWays) {
       if (*way = one; name_of(one) == word) return true;
     }
-    return no("no way is called " + quoted(word) + "; there are local and wire");
+    return no("no way is called " + quoted(word) + "; there are local, wire and hosts");
   }
 
   bool take_size(uint64_t* bytes) {
@@ -204,7 +204,7 @@ class PlanParser {
   std::vector<std::string_view> words_;
   int line_ = 0;
   Status bad_;
-  std::array<std::array<Slot, 2>, Plan::kKinds> slots_{};
+  std::array<std::array<Slot, std::size(kWays)>, Plan::kKinds> slots_{};
 };
 
 Status Plan::parse(std::string_view text, Plan* out) {

@@ -77,6 +77,7 @@ std::map<std::string, std::string> DlslimeBackend::report() const {
       {"reductions", simd_name()},
       {"plan", member_->plan().origin},
       {"direct reads", member_->reads_private() ? "yes" : "no"},
+      {"shape", member_->shape()},
   };
   const auto missing = member_->process().missing();
   for (const std::string& engine : options_.settings.engines) {

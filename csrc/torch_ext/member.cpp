@@ -11,6 +11,7 @@ Member::Member(Process& process, std::unique_ptr<Group> group, GlobalRanks globa
       group_(std::move(group)),
       name_(group_->name()),
       engines_(group_->engines()),
+      shape_(group_->shape()),
       why_no_pages_(group_->why_no_pages()),
       routes_(group_->routes()),
       plan_(group_->plan()),

@@ -49,6 +49,7 @@ class Member {
   void add_sightings(std::map<uint64_t, Sighting>* all) const;
   const void* world() const { return world_; }
   const std::string& engines() const { return engines_; }
+  const std::string& shape() const { return shape_; }
   const std::vector<Route>& routes() const { return routes_; }
   const std::string& why_no_pages() const { return why_no_pages_; }
   const Plan& plan() const { return plan_; }
@@ -80,7 +81,7 @@ class Member {
 
   Process& process_;
   std::unique_ptr<Group> group_;
-  const std::string name_, engines_, why_no_pages_;
+  const std::string name_, engines_, shape_, why_no_pages_;
   const std::vector<Route> routes_;  // the group's: reported after it is gone, too
   const Plan plan_;
   const bool reads_private_;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,14 +67,58 @@ def start(rank: int, namespace: str, master: str, **env: str) -> subprocess.Pope
     )
 
 
-@pytest.mark.parametrize(("host_ids", "engine"), [(("a", "b"), "shm+tcp"), (("", ""), "shm")])
-def test_four_ranks(hosts: list[tuple[str, str]], host_ids: tuple[str, str], engine: str) -> None:
-    """Told apart, pairs across talk TCP over the cable; not told apart, one kernel is one host."""
+Result = tuple[int, str]  # exit status and output
+
+
+def run(hosts: list[tuple[str, str]], places: str, host_ids: tuple[str, str], **env: str) -> list[Result]:
+    """Rank i on the host that the i-th letter of `places` names; what became of each."""
+    by_host = [",".join(str(r) for r, place in enumerate(places) if place == name) for name in NAMES]
+    env["HOSTS"] = ";".join(by_host) if host_ids[0] else ",".join(str(r) for r in range(len(places)))
     ranks = []
-    for rank in range(4):
-        namespace, _ = hosts[rank // 2]
-        host = {"DLSLIME_HOST_ID": host_ids[rank // 2]} if host_ids[0] else {}
-        ranks.append(start(rank, namespace, hosts[0][1], EXPECTED_ENGINE=engine, **host))
+    for rank, place in enumerate(places):
+        host = NAMES.index(place)
+        host_id = {"DLSLIME_HOST_ID": host_ids[host]} if host_ids[0] else {}
+        ranks.append(start(rank, hosts[host][0], hosts[0][1], **host_id, **env))
     outputs = [rank.communicate(timeout=120)[0] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0] * 4, "\n".join(outputs)
-    assert all("all right over" in output for output in outputs), outputs
+    return [(rank.returncode, output) for rank, output in zip(ranks, outputs, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("places", "host_ids", "over"),
+    [
+        ("aabb", ("a", "b"), "shm+tcp: 2 hosts x 2 ranks, shm inside, tcp between"),
+        ("abab", ("a", "b"), "shm+tcp: 2 hosts x 2 ranks, shm inside, tcp between"),
+        ("aabb", ("", ""), "shm: 1 host x 4 ranks, shm inside"),
+    ],
+)
+def test_four_ranks(hosts: list[tuple[str, str]], places: str, host_ids: tuple[str, str], over: str) -> None:
+    """Told apart, pairs across talk TCP over the cable; not told apart, one kernel is one host."""
+    for status, output in run(hosts, places, host_ids, JOB="values"):
+        assert status == 0, output
+        assert f"all right over {over}" in output, output
+
+
+@pytest.mark.parametrize(("places", "shape"), [("aaab", "3, 1"), ("abbb", "1, 3")])
+def test_hosts_of_unequal_sizes(hosts: list[tuple[str, str]], places: str, shape: str) -> None:
+    for rank, (status, output) in enumerate(run(hosts, places, ("a", "b"), JOB="values")):
+        assert status == 0, output
+        alone = places.count(places[rank]) == 1
+        over = f"{'tcp' if alone else 'shm+tcp'}: 2 hosts of {shape} ranks, "
+        assert f"all right over {over}" in output, output
+
+
+@pytest.mark.parametrize("size", ["1", "1000000"])
+@pytest.mark.parametrize("victim", [0, 3])
+@pytest.mark.parametrize("job", ["death", "mismatch"])
+def test_everybody_is_told(hosts: list[tuple[str, str]], job: str, victim: int, size: str) -> None:
+    results = run(hosts, "aabb", ("a", "b"), JOB=job, VICTIM=str(victim), SIZE=size)
+    for rank, (status, output) in enumerate(results):
+        if job == "death" and rank == victim:
+            assert status == -signal.SIGKILL, output
+            continue
+        assert status == 0, output
+        assert "was told:" in output, output
+        if rank != victim:
+            assert f"rank {victim}" in output, output
+        if job == "mismatch":
+            assert "all_reduce(max" in output, output

@@ -1,8 +1,10 @@
-"""What every rank runs in test_two_hosts.py: the core of the suite over two "hosts", checked against numpy."""
+"""What every rank runs in test_two_hosts.py, by the name of JOB: the core of the suite, or what ends badly."""
 
 from __future__ import annotations
 
 import os
+import signal
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -62,22 +64,92 @@ def messages(rank: int, world: int, size: int) -> None:
     check("ring", got, made(before, size))
 
 
-def main() -> None:
-    dist.init_process_group("dlslime")
-    rank, world = dist.get_rank(), dist.get_world_size()
-    engine = dist.group.WORLD._get_backend(torch.device("cpu")).report()["engine"]  # type: ignore[union-attr]
-    if engine != os.environ["EXPECTED_ENGINE"]:
-        raise AssertionError(f"engine {engine}")
+def floats(rank: int, size: int) -> torch.Tensor:
+    """Such that nearly every sum is rounded."""
+    generator = torch.Generator().manual_seed(1000 + rank)
+    return torch.randn(size, generator=generator) * 10.0 ** torch.randint(-3, 4, (size,), generator=generator)
+
+
+def summed(hosts: list[list[int]], dtype: torch.dtype, size: int) -> torch.Tensor:
+    """The ranks of each host in order, then the hosts; rounded to `dtype` once."""
+    partial = []
+    for ranks in hosts:
+        total = floats(ranks[0], size).to(dtype).float()
+        for rank in ranks[1:]:
+            total = total + floats(rank, size).to(dtype).float()
+        partial.append(total)
+    result = partial[0]
+    for total in partial[1:]:
+        result = result + total
+    return result.to(dtype)
+
+
+def same_bits(rank: int, world: int, hosts: list[list[int]]) -> None:
+    """On all ranks, and those of the order that docs/collectives.md promises."""
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        for size in (1, 1000, 70_000, 300_001):
+            expected = summed(hosts, dtype, size)
+            t = floats(rank, size).to(dtype)
+            dist.all_reduce(t)
+            if not torch.equal(t, expected):
+                raise AssertionError(f"all_reduce of {size} {dtype}: {t[:4]} instead of {expected[:4]}")
+            whole, part = floats(rank, size * world).to(dtype), torch.empty(size, dtype=dtype)
+            dist.reduce_scatter_tensor(part, whole)
+            expected = summed(hosts, dtype, size * world)[rank * size : (rank + 1) * size]
+            if not torch.equal(part, expected):
+                raise AssertionError(
+                    f"reduce_scatter of {size} {dtype}: {part[:4]} instead of {expected[:4]}"
+                )
+
+
+def values(rank: int, world: int) -> str:
+    report = dist.group.WORLD._get_backend(torch.device("cpu")).report()  # type: ignore[union-attr]
     for size in (0, 1, 17, 1009, 5000, 100_003, 1_000_000):
         collectives(rank, world, size)
         messages(rank, world, size)
-    neighbours = dist.new_group([rank // 2 * 2, rank // 2 * 2 + 1], use_local_synchronization=True)
+    hosts = [[int(r) for r in ranks.split(",")] for ranks in os.environ["HOSTS"].split(";")]
+    same_bits(rank, world, hosts)
+    mine = next(ranks for ranks in hosts if rank in ranks)
+    neighbours = dist.new_group(mine, use_local_synchronization=True)
     t = torch.ones(3)
     dist.all_reduce(t, group=neighbours)
-    check("all_reduce on one host", t, np.full(3, 2, np.float32))
+    check("all_reduce on one host", t, np.full(3, len(mine), np.float32))
     dist.barrier()
+    return f"all right over {report['engine']}: {report['shape']}"
+
+
+def until_told(rank: int, size: int, op: dist.ReduceOp.RedOpType) -> str:
+    t = torch.ones(size)
+    try:
+        for _ in range(1000):
+            dist.all_reduce(t, op)
+    except dist.DistError as error:
+        return f"was told: {error}"
+    raise AssertionError(f"rank {rank} was told nothing")
+
+
+def death(rank: int, _world: int) -> str:
+    """Rank VICTIM is killed while the others need it."""
+    dist.barrier()
+    if rank == int(os.environ["VICTIM"]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return until_told(rank, int(os.environ["SIZE"]), dist.ReduceOp.SUM)
+
+
+def mismatch(rank: int, _world: int) -> str:
+    """Rank VICTIM calls something else."""
+    dist.barrier()
+    differs = rank == int(os.environ["VICTIM"])
+    return until_told(rank, int(os.environ["SIZE"]), dist.ReduceOp.MAX if differs else dist.ReduceOp.SUM)
+
+
+def main() -> None:
+    dist.init_process_group("dlslime", timeout=timedelta(seconds=60))
+    rank, world = dist.get_rank(), dist.get_world_size()
+    job = {"values": values, "death": death, "mismatch": mismatch}[os.environ["JOB"]]
+    said = job(rank, world)
     dist.destroy_process_group()
-    print(f"rank {rank} of {world}: all right over {engine}", flush=True)
+    print(f"rank {rank} of {world}: {said}", flush=True)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,7 @@ class LocalGroup {
     pages_.publish(kDone, s);
     idle_slots_.used(steps());
   }
+  bool is_done(uint64_t s) const { return pages_.read(rank(), kDone) >= s; }  // here
 
   // ---- between operations ----
   uint64_t steps() const { return in_step_ + out_step_; }

@@ -82,6 +82,8 @@ std::string SimConfig::describe() const {
   text += ", pipes of " + std::to_string(pipe_capacity) + " bytes";
   constexpr const char* kLarge[] = {", put", ", get", ", put or get"};
   text += kLarge[int(large)];
+  for (size_t rank = 0; rank < host_of.size(); ++rank)
+    text += (rank ? "," : ", on hosts ") + std::to_string(host_of[rank]);
   if (shared_pages) text += read_private ? ", pages with private reads" : ", pages";
   return text;
 }

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -42,6 +43,7 @@ struct SimConfig {
   };  // how large payloads travel; mixed: drawn per sender and receiver
   Large large = Large::kPut;
   bool shared_pages = true;
+  std::vector<int> host_of = {};  // by rank: ranks of different hosts share no memory; empty: all are on one
   bool read_private = false;
   bool idle_hosts_rest = true;  // as in life: without an operation nobody looks at the engines
 
@@ -49,6 +51,9 @@ struct SimConfig {
   unsigned cut_one_in = 0;    // reads and writes that move only a part, deliveries in two pieces
   unsigned choke_one_in = 0;  // writes that find no room although there is some
 
+  bool same_host(int one, int other) const {
+    return host_of.empty() || host_of[size_t(one)] == host_of[size_t(other)];
+  }
   bool fetches(int receiver, int sender) const;
   static SimConfig for_seed(uint64_t seed, int ranks);
   std::string describe() const;

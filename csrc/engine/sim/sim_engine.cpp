@@ -11,7 +11,7 @@ namespace dlslime {
 
 SimEndpoint::SimEndpoint(SimEngine& engine, std::unique_ptr<SimPipe> pipe, RegionTable& regions,
                          EndpointHandler& handler)
-    : StreamEndpoint("sim", std::move(pipe), regions, handler), engine_(engine) {
+    : StreamEndpoint(engine.name(), std::move(pipe), regions, handler), engine_(engine) {
   static_cast<SimPipe&>(this->pipe()).belongs_to(this);
   ring();  // bytes may have come before us
 }
@@ -44,16 +44,16 @@ void SimEndpoint::ring() {
   engine_.rung_.push_back(this);
 }
 
-SimEngine::SimEngine(SimHost& host) : host_(host) {
+SimEngine::SimEngine(SimHost& host, Range range) : host_(host), range_(range) {
   const SimConfig& config = host.world().config();
   capabilities_.max_message = stream::kMaxMessage;
-  capabilities_.shared_pages = config.shared_pages;
+  capabilities_.shared_pages = config.shared_pages && range == Range::kHost;
 }
 
 std::string SimEngine::address() const { return std::to_string(host_.rank()); }
 
 int SimEngine::rank_of(const PeerInfo& peer) const {
-  const auto found = peer.addresses.find("sim");
+  const auto found = peer.addresses.find(std::string(name()));
   if (found == peer.addresses.end()) return -1;
   const std::string& text = found->second;
   int rank = -1;
@@ -62,7 +62,10 @@ int SimEngine::rank_of(const PeerInfo& peer) const {
 }
 
 Status SimEngine::reach(const PeerInfo& peer) {
-  if (rank_of(peer) >= 0) return {};
+  const int rank = rank_of(peer);
+  if (rank >= 0 && range_ == Range::kHost && !host_.world().config().same_host(host_.rank(), rank))
+    return Status(Code::kElsewhere, "another simulated host").via("sim");
+  if (rank >= 0) return {};
   return Status(Code::kUnavailable, "the peer is not of this simulated world").via("sim");
 }
 

@@ -1,9 +1,9 @@
 // SimEngine: the engine contract inside a SimWorld: stream endpoints over SimPipes, shared pages over plain
-// memory.
+// memory. A world of several hosts has two at each rank: "sim" inside a host, "simnet", which shares nothing, to anybody.
 //
 // Threads:    one.
 // Ownership:  belongs to its SimHost; its endpoints die before it.
-// Errors:     reach() refuses a peer that is not of this world.
+// Errors:     reach() refuses a peer that is not of this world, or not of this host.
 // Invariants: an endpoint is polled only when something rang for it, so that an idle peer costs nothing.
 #pragma once
 #include <vector>
@@ -35,9 +35,10 @@ class SimEndpoint final : public StreamEndpoint, public SimPipe::Owner {
 
 class SimEngine final : public Engine {
  public:
-  explicit SimEngine(SimHost& host);
+  enum class Range : uint8_t { kHost, kWorld };
+  SimEngine(SimHost& host, Range range);
 
-  std::string_view name() const override { return "sim"; }
+  std::string_view name() const override { return range_ == Range::kHost ? "sim" : "simnet"; }
   const Capabilities& capabilities() const override { return capabilities_; }
   std::string address() const override;
   Status reach(const PeerInfo& peer) override;
@@ -54,6 +55,7 @@ class SimEngine final : public Engine {
   void remove(SimEndpoint& endpoint);
 
   SimHost& host_;
+  const Range range_;
   Capabilities capabilities_;
   std::vector<SimEndpoint*> rung_, polling_;  // null: gone meanwhile
 };

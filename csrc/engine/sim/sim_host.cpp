@@ -25,7 +25,9 @@ SimHost::SimHost(SimWorld& world, const Clock& clock, int rank)
       rank_(rank),
       executor_(clock, nullptr, Ladder{}),
       runtime_(executor_, regions_, identity(rank)) {
-  runtime_.add(std::make_unique<SimEngine>(*this));
+  runtime_.add(std::make_unique<SimEngine>(*this, SimEngine::Range::kHost));
+  if (!world.config().host_of.empty())
+    runtime_.add(std::make_unique<SimEngine>(*this, SimEngine::Range::kWorld));
 }
 
 void SimHost::submit(Operation& op) {

@@ -65,14 +65,14 @@ std::vector<Step> program_for(uint64_t seed, int ranks) {
   return steps;
 }
 
-TEST(Mismatch, OneRankCallsSomethingElse) {
+void expect_difference_told(SimConfig (*config_for)(uint64_t)) {
   using enum Deviation;
   const std::vector<Deviation> ways = {kKind, kOp, kDType, kSize, kRoot};
   int seeds = 0;
   size_t early[5] = {};  // how often each way was noticed in the very step
   for_each_seed(kSeeds, [&](uint64_t seed) {
     ++seeds;
-    const SimConfig config = small_config(seed);
+    const SimConfig config = config_for(seed);
     SimScript script(seed, config.ranks, program_for(seed, config.ranks));
     const Parting parting = part_ways(script, seed, config.ranks, ways);
     const SimResult result = run_simulated(config, script.program());
@@ -87,11 +87,12 @@ TEST(Mismatch, OneRankCallsSomethingElse) {
     EXPECT_GT(early[way], 0u) << "no rank noticed deviation " << way << " where it happened";
 }
 
+TEST(Mismatch, OneRankCallsSomethingElse) { expect_difference_told(small_config); }
+TEST(Mismatch, OneRankCallsSomethingElseOnHosts) { expect_difference_told(hosts_config); }
+
 // Sizes by rank that differ though their totals agree.
-void expect_sizes_compared(uint64_t seed, bool pages) {
+void expect_sizes_compared(uint64_t seed, const SimConfig& config) {
   using K = Step::Kind;
-  SimConfig config = small_config(seed);
-  config.shared_pages = pages;
   std::vector<Step> steps = program_for(seed, config.ranks);
   Step& some = steps[1 + seed % (steps.size() - 2)];  // at least one where sizes may differ
   some.kind = seed % 3 ? K::kAllGather : K::kReduceScatter;
@@ -107,11 +108,23 @@ void expect_sizes_compared(uint64_t seed, bool pages) {
 }
 
 TEST(Mismatch, SizesOfTheSameTotalOverPages) {
-  for_each_seed(kSeeds / 5, [](uint64_t seed) { expect_sizes_compared(seed, true); });
+  for_each_seed(kSeeds / 5, [](uint64_t seed) {
+    SimConfig config = small_config(seed);
+    config.shared_pages = true;
+    expect_sizes_compared(seed, config);
+  });
 }
 
 TEST(Mismatch, SizesOfTheSameTotalOverMessages) {
-  for_each_seed(kSeeds / 5, [](uint64_t seed) { expect_sizes_compared(seed, false); });
+  for_each_seed(kSeeds / 5, [](uint64_t seed) {
+    SimConfig config = small_config(seed);
+    config.shared_pages = false;
+    expect_sizes_compared(seed, config);
+  });
+}
+
+TEST(Mismatch, SizesOfTheSameTotalOnHosts) {
+  for_each_seed(kSeeds / 5, [](uint64_t seed) { expect_sizes_compared(seed, hosts_config(seed)); });
 }
 
 }  // namespace

@@ -16,6 +16,36 @@ SimConfig small_config(uint64_t seed) {
   return config;
 }
 
+SimConfig hosts_config(uint64_t seed) {
+  static const std::vector<int> kHosts[] = {{0, 0, 1, 1},         {0, 0, 0, 1, 1, 1}, {0, 0, 0, 1},
+                                            {0, 1, 1, 1, 1},      {0, 1, 0, 1},       {0, 0, 1, 2, 2},
+                                            {0, 1, 1, 0, 2, 3, 2}};
+  std::vector<int> host_of = kHosts[seed % std::size(kHosts)];
+  if (seed % 50 == 49) {
+    host_of.clear();
+    for (int rank = 0; rank < 64; ++rank) host_of.push_back(rank / 8);
+  }
+  SimConfig config = SimConfig::for_seed(seed, int(host_of.size()));
+  config.host_of = std::move(host_of);
+  return config;
+}
+
+namespace {
+
+// What of a world's hosts counts for the order of a reduction.
+RanksByHost ranks_by_host(const SimConfig& config) {
+  RanksByHost hosts;
+  if (!config.shared_pages) return hosts;
+  for (size_t rank = 0; rank < config.host_of.size(); ++rank) {
+    const size_t host = size_t(config.host_of[rank]);
+    hosts.resize(std::max(hosts.size(), host + 1));
+    hosts[host].push_back(int(rank));
+  }
+  return hosts;
+}
+
+}  // namespace
+
 SimProgram SimScript::program() {
   return [this](SimHost& host) { return play(host); };
 }
@@ -36,6 +66,8 @@ Task<> SimScript::play(SimHost& host) {
 
 Task<> SimScript::run_steps(SimRank& rank, Runs& runs) {
   const int me = rank.host.rank();
+  SimWorld& world = rank.host.world();
+  const RanksByHost hosts = ranks_by_host(world.config());
   co_await rank.join(store_, "world", plan_);
   const auto& steps = steps_[size_t(me)];
   std::mt19937_64 pace(seed_ * 31 + uint64_t(me));
@@ -43,8 +75,12 @@ Task<> SimScript::run_steps(SimRank& rank, Runs& runs) {
     const size_t until = std::min(steps.size(), runs.size() + 1 + pace() % 3);
     std::vector<GroupOperation*> issued;
     while (runs.size() < until) {
+      const Step& step = steps[runs.size()];
+      const auto kind = step.kind == Step::Kind::kReduceScatter ? CollectiveKind::kReduceScatter
+                                                                : CollectiveKind::kAllReduce;
+      const bool flat = plan_.choose(kind, Way::kHosts, 0) == Algorithm::kFlat;
       StepRun& run =
-          *runs.emplace_back(std::make_unique<StepRun>(steps[runs.size()], me, rank.host.world().size()));
+          *runs.emplace_back(std::make_unique<StepRun>(step, me, world.size(), flat ? RanksByHost() : hosts));
       const auto order = run.step().ordered() ? Operation::Order::kOrdered : Operation::Order::kFree;
       issued.push_back(
           &rank.issue(rank.group(), order, [&run](Group& group) { return run.call(group); }, run.name()));

@@ -21,6 +21,8 @@ inline constexpr int kSeeds = 500;  // per program
 // Worlds of 2 to 8 ranks, now and then of 64; over shared pages, for every second seed over messages.
 int ranks_for(uint64_t seed);
 SimConfig small_config(uint64_t seed);
+// Two hosts or more, of equal sizes or not, one of them with several ranks; now and then 8 hosts of 8.
+SimConfig hosts_config(uint64_t seed);
 
 struct StepEnd {
   size_t step = 0;

@@ -7,27 +7,35 @@
 namespace dlslime {
 namespace {
 
-void expect_right(uint64_t seed, bool pages) {
-  SimConfig config = SimConfig::for_seed(seed, ranks_for(seed));
-  config.shared_pages = pages;
+void expect_right(uint64_t seed, const SimConfig& config) {
   SimScript script(seed, config.ranks, random_program(seed, config.ranks, config.ranks > 8 ? 6 : 16));
   const SimResult result = run_simulated(config, script.program());
   EXPECT_TRUE(result.ok()) << result.describe();
 }
 
+SimConfig on_one_host(uint64_t seed, bool pages) {
+  SimConfig config = SimConfig::for_seed(seed, ranks_for(seed));
+  config.shared_pages = pages;
+  return config;
+}
+
 TEST(Simulation, SharedPages) {
-  for_each_seed(kSeeds, [](uint64_t seed) { expect_right(seed, true); });
+  for_each_seed(kSeeds, [](uint64_t seed) { expect_right(seed, on_one_host(seed, true)); });
 }
 
 TEST(Simulation, Messages) {
-  for_each_seed(kSeeds, [](uint64_t seed) { expect_right(seed, false); });
+  for_each_seed(kSeeds, [](uint64_t seed) { expect_right(seed, on_one_host(seed, false)); });
+}
+
+TEST(Simulation, Hosts) {
+  for_each_seed(kSeeds, [](uint64_t seed) { expect_right(seed, hosts_config(seed)); });
 }
 
 // A rank dies at its k-th step: whoever still needs it is told, nobody waits for a deadline.
-TEST(Simulation, Death) {
+void expect_death_told(SimConfig (*config_for)(uint64_t)) {
   int died = 0;
-  for_each_seed(kSeeds, [&died](uint64_t seed) {
-    const SimConfig config = small_config(seed);
+  for_each_seed(kSeeds, [&died, config_for](uint64_t seed) {
+    const SimConfig config = config_for(seed);
     SimScript script(seed, config.ranks, random_program(seed, config.ranks, 16));
     SimOptions options;
     const int victim = int(seed / 5 % uint64_t(config.ranks));
@@ -45,6 +53,9 @@ TEST(Simulation, Death) {
   });
   EXPECT_GT(died, 0) << "no rank died before its end: the steps are too late";
 }
+
+TEST(Simulation, Death) { expect_death_told(small_config); }
+TEST(Simulation, DeathOnHosts) { expect_death_told(hosts_config); }
 
 }  // namespace
 }  // namespace dlslime

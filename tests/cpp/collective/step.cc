@@ -141,6 +141,9 @@ Plan random_plan(uint64_t seed) {
   maybe("reduce wire up to 512 B: direct\nreduce wire up to *: shards by 24 KiB\n");
   maybe("reduce_scatter wire up to *: shards by 24 KiB\n");
   maybe("broadcast wire up to 2 KiB: tree\nbroadcast wire up to *: spread\n");
+  maybe("all_reduce hosts up to 600 B: direct\nall_reduce hosts up to *: shards by 24 KiB\n");
+  maybe("broadcast hosts up to 600 B: tree\nbroadcast hosts up to *: shards by 24 KiB\n");
+  maybe("all_gather hosts up to *: shards by 24 KiB\nreduce_scatter hosts up to *: shards by 24 KiB\n");
   return plan_of(text);
 }
 

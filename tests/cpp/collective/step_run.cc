@@ -99,7 +99,8 @@ ByteVector StepRun::expected_data() const {
     case K::kAllReduce:
       return sum(0, step_.count);
     case K::kReduce:
-      return root ? sum(0, step_.count) : made(rank_, 0, step_.count);
+      // By messages, in rank order, wherever the ranks are.
+      return root ? reduced(step_, on_one_host(ranks_), 0, step_.count) : made(rank_, 0, step_.count);
     case K::kReduceScatter:
       return sum(rank_, step_.part(rank_));
     case K::kAllGather:

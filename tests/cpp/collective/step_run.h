@@ -15,7 +15,11 @@ namespace dlslime {
 
 class StepRun {
  public:
-  StepRun(const Step& step, int rank, int ranks) : step_(step), rank_(rank), ranks_(ranks) { fill(); }
+  // `hosts`: the ranks that share memory, where not all do.
+  StepRun(const Step& step, int rank, int ranks, const RanksByHost& hosts = {})
+      : step_(step), rank_(rank), ranks_(ranks), hosts_(hosts.empty() ? on_one_host(ranks) : hosts) {
+    fill();
+  }
   StepRun(const StepRun&) = delete;
   StepRun& operator=(const StepRun&) = delete;
 
@@ -29,13 +33,14 @@ class StepRun {
   void fill_parts();
   ByteVector made(int rank, int part, size_t count) const { return dlslime::made(step_, rank, part, count); }
   ByteVector empty(size_t count) const { return ByteVector(count * size_of(step_.dtype), std::byte{0xEE}); }
-  ByteVector sum(int part, size_t count) const { return reduced(step_, ranks_, part, count); }
+  ByteVector sum(int part, size_t count) const { return reduced(step_, hosts_, part, count); }
   ByteVector expected_data() const;
   Task<> ring(Group& group);
   Task<> any_source(Group& group);
 
   const Step step_;
   const int rank_, ranks_;
+  const RanksByHost hosts_;
   ByteVector data_;
   std::vector<ByteVector> in_, out_;
   std::vector<ConstBytes> in_bytes_;

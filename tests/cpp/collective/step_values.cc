@@ -69,9 +69,9 @@ Acc combined(ReduceKind op, Acc a, Acc b) {
 }
 
 // T: how an element is stored; Acc: what it is added up in.
-template <class Acc, class T, class In, class Out>
-ByteVector folded(const Step& step, const std::vector<int>& order, int part, size_t count, In in, Out out) {
-  const size_t all = std::exchange(count, std::min(count, kPeriod));
+template <class Acc, class T, class In>
+std::vector<Acc> folded_on_host(const Step& step, const std::vector<int>& order, int part, size_t count,
+                                In in) {
   std::vector<Acc> acc(count);
   for (size_t k = 0; k < order.size(); ++k) {
     const ByteVector bytes = made(step, order[k], part, count);
@@ -82,6 +82,18 @@ ByteVector folded(const Step& step, const std::vector<int>& order, int part, siz
       if (step.op == ReduceKind::PremulSum) value = scaled(value, factor);
       acc[i] = k ? combined(step.op, acc[i], value) : value;
     }
+  }
+  return acc;
+}
+
+template <class Acc, class T, class In, class Out>
+ByteVector folded(const Step& step, const RanksByHost& hosts, int part, size_t count, In in, Out out) {
+  const size_t all = std::exchange(count, std::min(count, kPeriod));
+  std::vector<Acc> acc;
+  for (const auto& order : hosts) {
+    const auto partial = folded_on_host<Acc, T>(step, order, part, count, in);
+    for (size_t i = 0; i < acc.size(); ++i) acc[i] = combined(step.op, acc[i], partial[i]);
+    if (acc.empty()) acc = partial;
   }
   ByteVector bytes(count * sizeof(T));
   T* const to = reinterpret_cast<T*>(bytes.data());
@@ -111,24 +123,26 @@ double factor_of(const Step& step, int rank) {
   return (rank % 2 ? -1 : 1) * (1 + double(rank + int(step.salt % 5)) / 3);
 }
 
-ByteVector reduced(const Step& step, const std::vector<int>& order, int part, size_t count) {
+ByteVector reduced(const Step& step, const RanksByHost& hosts, int part, size_t count) {
   const auto same = [](auto value) { return value; };
-  const float divisor = step.op == ReduceKind::Avg ? float(order.size()) : 1;
+  size_t ranks = 0;
+  for (const auto& order : hosts) ranks += order.size();
+  const float divisor = step.op == ReduceKind::Avg ? float(ranks) : 1;
   switch (step.dtype) {
     case DType::F32:
-      return folded<float, float>(step, order, part, count, same, [&](float v) { return v / divisor; });
+      return folded<float, float>(step, hosts, part, count, same, [&](float v) { return v / divisor; });
     case DType::BF16:
-      return folded<float, uint16_t>(step, order, part, count, from_bf16,
+      return folded<float, uint16_t>(step, hosts, part, count, from_bf16,
                                      [&](float v) { return to_bf16(v / divisor); });
     default:
-      return folded<int32_t, int32_t>(step, order, part, count, same, same);
+      return folded<int32_t, int32_t>(step, hosts, part, count, same, same);
   }
 }
 
-ByteVector reduced(const Step& step, int ranks, int part, size_t count) {
+RanksByHost on_one_host(int ranks) {
   std::vector<int> order(static_cast<size_t>(ranks));
   std::iota(order.begin(), order.end(), 0);
-  return reduced(step, order, part, count);
+  return {order};
 }
 
 }  // namespace dlslime

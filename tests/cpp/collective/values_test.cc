@@ -27,7 +27,7 @@ Step reducing(ReduceKind op, DType dtype) {
 
 size_t differing_by_order(ReduceKind op, DType dtype) {
   const Step step = reducing(op, dtype);
-  return differing(reduced(step, {0, 1, 2, 3}, 0, kCount), reduced(step, {3, 2, 1, 0}, 0, kCount),
+  return differing(reduced(step, {{0, 1, 2, 3}}, 0, kCount), reduced(step, {{3, 2, 1, 0}}, 0, kCount),
                    size_of(dtype));
 }
 
@@ -35,6 +35,13 @@ TEST(StepValues, FloatSumsDependOnTheOrder) {
   EXPECT_GT(differing_by_order(ReduceKind::Sum, DType::F32), kCount / 4);
   EXPECT_GT(differing_by_order(ReduceKind::Avg, DType::F32), kCount / 4);
   EXPECT_GT(differing_by_order(ReduceKind::PremulSum, DType::F32), kCount / 4);
+}
+
+TEST(StepValues, FloatSumsDependOnTheHosts) {
+  const Step step = reducing(ReduceKind::Sum, DType::F32);
+  const ByteVector one = reduced(step, {{0, 1, 2, 3}}, 0, kCount),
+                   two = reduced(step, {{0, 1}, {2, 3}}, 0, kCount);
+  EXPECT_GT(differing(one, two, sizeof(float)), kCount / 10);
 }
 
 TEST(StepValues, OthersDoNot) {
@@ -46,8 +53,8 @@ TEST(StepValues, OthersDoNot) {
 // Two ranks' sum, rounded, and then the third's: one rounding more than there may be.
 TEST(StepValues, Bf16SumsDependOnWhenTheyAreRounded) {
   const Step step = reducing(ReduceKind::Sum, DType::BF16);
-  const ByteVector two = reduced(step, {0, 1}, 0, kCount), three = made(step, 2, 0, kCount);
-  const ByteVector right = reduced(step, {0, 1, 2}, 0, kCount);
+  const ByteVector two = reduced(step, {{0, 1}}, 0, kCount), three = made(step, 2, 0, kCount);
+  const ByteVector right = reduced(step, {{0, 1, 2}}, 0, kCount);
   size_t wrong = 0;
   for (size_t i = 0; i < kCount; ++i) {
     const auto at = [i](const ByteVector& v) {
