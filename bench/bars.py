@@ -61,7 +61,8 @@ def _spread(rows: Sequence[Row]) -> float:
 
 def _communication(rows: Sequence[Row]) -> float:
     ours, theirs, alone = (row.p50 for row in rows)
-    return (ours - alone) / (theirs - alone)
+    # Where Gloo's communication drowns in the noise of a step, nothing can be said of ours.
+    return (ours - alone) / (theirs - alone) if theirs > alone else float("inf")
 
 
 def _of_model(rows: Sequence[Row]) -> float:

@@ -163,7 +163,7 @@ class Executor {
   bool poll_all();
   bool checked_pass(bool with_bulk);
   void run_chore(Nanos now);
-  void run_chore_when_parked();
+  void run_chore_when_parked(uint32_t kicks);
   void drive(const Operation* op, Nanos until);
   void relax(const Ladder& ladder, Nanos& idle_since, Nanos until);
   void sleep(Nanos now, Nanos until);

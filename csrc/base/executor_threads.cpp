@@ -229,21 +229,21 @@ void Executor::park(Doze& doze) {
     Nanos rest = dozes ? kDoze : kNever;
     if (chore != kNever) rest = std::clamp(chore - clock_.now(), Nanos{0}, rest);
     if (rest.count() > 0) futex_wait(work_, doze.kicks, rest);
-    if (chore != kNever) run_chore_when_parked();
+    if (chore != kNever) run_chore_when_parked(doze.kicks);
   }
   dozing_.store(false);
   parked_.store(0);
 }
 
 // Who drives has enough to do: it is asked again a little later.
-void Executor::run_chore_when_parked() {
+void Executor::run_chore_when_parked(uint32_t kicks) {
   const Nanos now = clock_.now();
   if (now.count() < next_chore_.load()) return;
   if (!waiters_.load() && !demands_.load() && try_token()) {
     run_chore(now);
     release_token();
   } else {
-    futex_wait(work_, work_.load(), milliseconds(10));
+    futex_wait(work_, kicks, dozing_.load() ? kDoze : Nanos(milliseconds(10)));
   }
 }
 

@@ -67,6 +67,20 @@ void for_each_part(std::span<const Bytes> parts, std::byte* packed, Copy copy) {
   }
 }
 
+// Peers may be reading this rank's buffers. One that is stopped takes them back before its caller hears of it.
+class TakesBack {
+ public:
+  explicit TakesBack(Group& group) : group_(group) {}
+  ~TakesBack() {
+    if (group_.running()) group_.take_back();
+  }
+  TakesBack(const TakesBack&) = delete;
+  TakesBack& operator=(const TakesBack&) = delete;
+
+ private:
+  Group& group_;
+};
+
 Task<> reduce_alone(ReduceSpec spec, Bytes out, ConstBytes in) {
   if (in.empty()) co_return;
   co_await bulk_if(in.size() > kLargeFold, [&spec, out, in] {
@@ -85,6 +99,7 @@ Hierarchy* nested(Group& group, const Call& call, size_t bytes) {
 }  // namespace
 
 Task<> barrier(Group& group) {
+  const TakesBack guard(group);
   const Call call = group.begin(call_of(CollectiveKind::kBarrier, DType::U8, 0));
   if (LocalGroup* local = group.local())
     co_await local::barrier(*local, call);
@@ -96,6 +111,7 @@ Task<> barrier(Group& group) {
 }
 
 Task<> broadcast(Group& group, DType dtype, Bytes data, int root, Layout layout) {
+  const TakesBack guard(group);
   const Call call =
       group.begin(laid_out(layout, call_of(CollectiveKind::kBroadcast, dtype, data.size(), root)));
   if (LocalGroup* local = group.local())
@@ -121,12 +137,14 @@ Task<> all_reduce(Group& group, Call call, ReduceSpec spec, Bytes data) {
 }  // namespace
 
 Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout) {
+  const TakesBack guard(group);
   const Call call = group.begin(laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, data.size())));
   co_await all_reduce(group, call, spec, data);
   group.end();
 }
 
 Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> parts, Layout layout) {
+  const TakesBack guard(group);
   const std::span<const Bytes> all(parts);
   Call call = laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, total(all)));
   call.parts = digest_of_sizes(all);
@@ -143,6 +161,7 @@ Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> par
 }
 
 Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root, Layout layout) {
+  const TakesBack guard(group);
   const Call call = group.begin(laid_out(layout, call_of(CollectiveKind::kReduce, spec, data.size(), root)));
   if (LocalGroup* local = group.local())
     co_await local::reduce(*local, call, spec, data);
@@ -154,6 +173,7 @@ Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root, Layout layout
 }
 
 Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out) {
+  const TakesBack guard(group);
   const Call call = group.begin(in_parts(call_of(CollectiveKind::kAllGather, dtype, total(out)), out));
   if (LocalGroup* local = group.local())
     co_await local::all_gather(*local, call, in, out);
@@ -167,6 +187,7 @@ Task<> all_gather(Group& group, DType dtype, ConstBytes in, std::span<const Byte
 }
 
 Task<> gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> out, int root) {
+  const TakesBack guard(group);
   const Call call = group.begin(call_of(CollectiveKind::kGather, dtype, in.size(), root));
   if (LocalGroup* local = group.local())
     co_await local::gather(*local, call, in, out);
@@ -178,6 +199,7 @@ Task<> gather(Group& group, DType dtype, ConstBytes in, std::span<const Bytes> o
 }
 
 Task<> scatter(Group& group, DType dtype, std::span<const ConstBytes> in, Bytes out, int root) {
+  const TakesBack guard(group);
   const Call call = group.begin(call_of(CollectiveKind::kScatter, dtype, out.size(), root));
   if (LocalGroup* local = group.local())
     co_await local::scatter(*local, call, in, out);
@@ -189,6 +211,7 @@ Task<> scatter(Group& group, DType dtype, std::span<const ConstBytes> in, Bytes 
 }
 
 Task<> reduce_scatter(Group& group, ReduceSpec spec, std::span<const ConstBytes> in, Bytes out) {
+  const TakesBack guard(group);
   const Call call = group.begin(in_parts(call_of(CollectiveKind::kReduceScatter, spec, total(in)), in));
   if (LocalGroup* local = group.local())
     co_await local::reduce_scatter(*local, call, spec, in, out);
@@ -202,6 +225,7 @@ Task<> reduce_scatter(Group& group, ReduceSpec spec, std::span<const ConstBytes>
 }
 
 Task<> all_to_all(Group& group, DType dtype, std::span<const ConstBytes> in, std::span<const Bytes> out) {
+  const TakesBack guard(group);
   const Call call = group.begin(call_of(CollectiveKind::kAllToAll, dtype, 0));
   if (LocalGroup* local = group.local())
     co_await local::all_to_all(*local, call, in, out);

@@ -62,6 +62,11 @@ void Group::end() {
   if (!local.is_done(begun_)) local.done(begun_);
 }
 
+void Group::take_back() {
+  if (local_) local_->take_back();
+  if (hierarchy_) hierarchy_->local.take_back();
+}
+
 // The call that has just begun, with what that rank has said of its own.
 void Group::compare(int rank) {
   Fingerprint& called = called_[size_t(rank)];

@@ -82,6 +82,9 @@ class Group final : public Scope, public ChannelListener {
   // A collective begins: numbers the call and makes it the one that arrivals are compared with.
   const Call& begin(Call call);
   void end();
+  bool running() const { return begun_ > finished_; }  // a collective
+  void
+  take_back();  // what peers read from now on of this rank's buffers is worth nothing: its collective was stopped
   const Call& current() const { return current_; }
   uint64_t finished() const { return finished_; }
 

@@ -155,6 +155,7 @@ Status GroupBuilder::choose(const std::vector<Blob>& offers) {
 void GroupBuilder::find_hosts(const std::vector<Blob>& offers,
                               const std::vector<std::vector<std::string>>& engines) {
   std::vector<Together> says;
+  says.reserve(offers.size());
   for (const Blob& blob : offers) says.push_back(Together::read(blob));
   hosts_ = dlslime::find_hosts(
       spec_.rank, says, [&](int low, int high) { return engines[size_t(low)][size_t(high - low - 1)]; },

@@ -61,6 +61,7 @@ Hosts Hosts::all_alone(int rank, int size) {
 
 std::string Hosts::describe() const {
   std::vector<int> sizes;
+  sizes.reserve(ranks.size());
   for (const auto& host : ranks) sizes.push_back(int(host.size()));
   const std::string hosts = std::to_string(count()) + (count() == 1 ? " host" : " hosts");
   const bool alike = std::ranges::all_of(sizes, [&](int size) { return size == sizes[0]; });

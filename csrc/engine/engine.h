@@ -71,6 +71,8 @@ class Endpoint {
   // from a grant of the sender's); false: the sender puts.
   bool fetches = false;       // what this side receives
   bool peer_fetches = false;  // what the peer receives
+  // What is longer is put whatever the above say: where the sender and the receiver can copy at the same time, that takes less time.
+  size_t most_fetched = SIZE_MAX;
   // For people, set when it connects: what keeps the engine from its best way to this peer, and what that costs; empty: nothing.
   std::string hampered;
   // One message made of two parts; false: no room now, writable() will follow.

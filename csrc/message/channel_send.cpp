@@ -37,7 +37,8 @@ void Channel::announce(SendRequest& request, Flow& flow) {
   head.index = request.index_;
   head.length = request.local.size();
   head.fingerprint = request.fingerprint_;
-  if (peers_[request.peer_]->peer_fetches) {
+  const Endpoint& peer = *peers_[request.peer_];
+  if (peer.peer_fetches && request.local.size() <= peer.most_fetched) {
     request.grant_ = Grant(messenger_.regions(), request.local, Rights::kRead);
     if (messenger_.regions().shown(request.grant_.region().id)) head.region = request.grant_.region();
   }

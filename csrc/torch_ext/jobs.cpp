@@ -14,16 +14,28 @@ std::string rank_text(int rank) { return "rank " + std::to_string(rank); }
 // Small all_reduces of one kind in a row travel as one, which is as good bit for bit: how many, from the first on.
 constexpr size_t kSmallPart = 64 << 10, kMostTogether = 1 << 20;
 
+bool overlap(const Bytes& one, const Bytes& other) {
+  return one.data() < other.data() + other.size() && other.data() < one.data() + one.size();
+}
+
 size_t together(std::span<const CollectiveArgs> all) {
   const CollectiveArgs& first = all[0];
-  const auto alike = [&](const CollectiveArgs& args) {
-    return args.kind == CollectiveKind::kAllReduce && args.spec.kind == first.spec.kind &&
-           args.spec.dtype == first.spec.dtype && args.spec.factor == first.spec.factor &&
-           args.layout == first.layout && args.output.size() <= kSmallPart;
-  };
+  const auto fits =
+      [&](const CollectiveArgs& args) {  // a factor is each rank's own: others might pack otherwise
+        return args.kind == CollectiveKind::kAllReduce && args.spec.kind == first.spec.kind &&
+               args.spec.kind != ReduceKind::PremulSum && args.spec.dtype == first.spec.dtype &&
+               args.layout == first.layout && args.output.size() <= kSmallPart;
+      };
   size_t count = 0, bytes = 0;
-  while (count < all.size() && alike(all[count]) && bytes + all[count].output.size() <= kMostTogether)
-    bytes += all[count++].output.size();
+  for (; count < all.size() && fits(all[count]); ++count) {
+    const Bytes& part = all[count].output;
+    const auto before = all.first(count);
+    bytes += part.size();
+    // The same memory twice is summed twice.
+    if (bytes > kMostTogether ||
+        std::ranges::any_of(before, [&](const auto& one) { return overlap(one.output, part); }))
+      break;
+  }
   return std::max<size_t>(count, 1);
 }
 

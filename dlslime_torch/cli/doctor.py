@@ -166,6 +166,8 @@ def _report_of(engines: list[str] | None, rank: int, world: int, store: str) -> 
         dist.all_reduce(torch.ones(1))
         report = dlslime_torch.report()
     except (RuntimeError, ValueError) as error:
-        return {}, str(error).splitlines()[0]
-    dist.destroy_process_group()
+        return {}, (str(error).splitlines() or [type(error).__name__])[0]
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
     return report, ""

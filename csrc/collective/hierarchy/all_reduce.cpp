@@ -52,7 +52,8 @@ Task<> small(Hierarchy& all, Call call, ReduceSpec spec, Bytes data) {
     for (int rank : listeners(hosts, after(hosts, i))) round.send(rank, {place(hosts.mine), each});
   }
   co_await round.all();
-  merge(hosts, reduction, data, place);
+  co_await bulk_if(each * size_t(hosts.count()) > kLargeFold,
+                   [&hosts, &reduction, data, &place] { merge(hosts, reduction, data, place); });
 }
 
 // One chunk on its way.
@@ -160,7 +161,8 @@ class Pipeline {
     return stage.own + widened(reduction_.dtype, before);
   }
   std::byte* incoming(const Stage& stage, int column, int host) const {
-    const size_t slot = size_t(column / all_.local.size() * hosts_.count() + host);
+    const auto column_here = size_t(column / all_.local.size());
+    const size_t slot = column_here * size_t(hosts_.count()) + size_t(host);
     return stage.incoming + slot * part_bytes_;
   }
 

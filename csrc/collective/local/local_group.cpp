@@ -48,6 +48,14 @@ std::span<LocalGroup::Sent> LocalGroup::table(int who, uint64_t s) const {
   return {reinterpret_cast<Sent*>(at), size_t(size())};
 }
 
+Status LocalGroup::read_private(int who, uint64_t address, Bytes into) const {
+  Status read = pages_.read_private(who, address, into);
+  if (read.ok() && pages_.read(who, kTakenBack))
+    return {Code::kClosed,
+            "rank " + std::to_string(group_rank(who)) + " has failed and taken its buffer back"};
+  return read;
+}
+
 void LocalGroup::show_parts(std::span<const ConstBytes> parts, uint64_t s) {
   for (size_t p = 0; p < parts.size(); ++p)
     table(rank(), s)[p] = {parts[p].size(), reinterpret_cast<uintptr_t>(parts[p].data())};

@@ -21,6 +21,8 @@
 //   kReduced      out-step k          -                             its out-slot k is complete
 //   kTaken        out-step k          -                             it needs nobody's out-slot <= k any more
 //   kDone         operation s         -                             it has finished s
+//   kTakenBack    1                   -                             one of its operations has failed: what is
+//                                                                   read of its buffers is worth nothing
 #pragma once
 #include <span>
 #include <string>
@@ -42,7 +44,7 @@ class LocalGroup {
   static constexpr size_t kSlotBytes = 256 << 10;
   static constexpr size_t kInline = 64;
   static constexpr int kMaxRanks = 256;  // more would make the pieces of a slot too small to be worth it
-  enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kLines };
+  enum Line : size_t { kPosted = kCallSlots, kConsumed, kReduced, kTaken, kDone, kTakenBack, kLines };
   // Per rank: what it sends to each (4 generations), then in-slots, then out-slots.
   static size_t data_bytes(int size) { return table_bytes(size) * kCallSlots + 2 * kSlots * kSlotBytes; }
 
@@ -89,9 +91,9 @@ class LocalGroup {
   };
   std::span<Sent> table(int who, uint64_t s) const;
   void show_parts(std::span<const ConstBytes> parts, uint64_t s);  // in my table; before post()
-  Status read_private(int who, uint64_t address, Bytes into) const {
-    return pages_.read_private(who, address, into);
-  }
+  // Out of a peer's buffer; kClosed where that peer's operation has failed meanwhile, and its buffer may hold anything.
+  Status read_private(int who, uint64_t address, Bytes into) const;
+  void take_back() { pages_.publish(kTakenBack, 1); }
   void done(uint64_t s) {
     pages_.publish(kDone, s);
     idle_slots_.used(steps());

@@ -42,6 +42,7 @@ class RingPipe final : public BytePipe {
   void peer_died();
 
  private:
+  void show(uint64_t* shown);  // to the peer, what has been written
   Ring& out() const { return *reinterpret_cast<Ring*>(mine_.contents()); }
   Ring& in() const { return *reinterpret_cast<Ring*>(theirs_.contents()); }
 

@@ -77,6 +77,7 @@ std::unique_ptr<Endpoint> SimEngine::connect(const PeerInfo& peer, uint64_t link
                                                 host_.regions(), handler);
   endpoint->fetches = world.config().fetches(host_.rank(), other);
   endpoint->peer_fetches = world.config().fetches(other, host_.rank());
+  endpoint->most_fetched = 100'000;
   endpoint->ring();  // the peer, if it was first, may have spoken or died already
   return endpoint;
 }

@@ -69,7 +69,7 @@ TEST_F(Messages, Small) {
 // which is filled up once in 256 times.
 TEST_F(Messages, LargeRead) {
   if (!memory_can_be_read()) GTEST_SKIP() << "no process may read another's memory here";
-  for (const size_t bytes : {32 << 10, 1 << 20}) {
+  for (const size_t bytes : {32 << 10, 512 << 10}) {
     expect(kSender, true, bytes, {.copied = 3 * kHead, .allocations = 2}, kCounted / 256 + 1);
     expect(kReceiver, true, bytes,
            {.copied = 3 * kHead, .system_calls = (bytes + kSlice - 1) / kSlice, .allocations = 1});
