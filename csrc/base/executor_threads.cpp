@@ -227,9 +227,10 @@ void Executor::park(Doze& doze) {
     if (!put_off && !idle() && !waiters_.load()) break;
     const Nanos chore(next_chore_.load());
     Nanos rest = dozes ? kDoze : kNever;
-    if (chore != kNever) rest = std::clamp(chore - clock_.now(), Nanos{0}, rest);
+    if (chore != kNever && !dozes) rest = std::clamp(chore - clock_.now(), Nanos{0}, rest);
     if (rest.count() > 0) futex_wait(work_, doze.kicks, rest);
-    if (chore != kNever) run_chore_when_parked(doze.kicks);
+    if (chore != kNever && !dozes)
+      run_chore_when_parked(doze.kicks);  // a chore can wait until things are calm
   }
   dozing_.store(false);
   parked_.store(0);
@@ -243,7 +244,7 @@ void Executor::run_chore_when_parked(uint32_t kicks) {
     run_chore(now);
     release_token();
   } else {
-    futex_wait(work_, kicks, dozing_.load() ? kDoze : Nanos(milliseconds(10)));
+    futex_wait(work_, kicks, milliseconds(10));
   }
 }
 

@@ -103,6 +103,7 @@ Task<> share_by_pull(Hierarchy& all, const Streams<Bytes>& streams) {
     }
   });
   check(status);
+  co_await local.lent(-1);
   local.publish(LocalGroup::kConsumed, k);
 }
 
@@ -121,6 +122,7 @@ Task<> give_by_pull(Hierarchy& all, int from, Bytes data) {
       status = all.read(from, addresses(local, from, k)[0], data);
     });
     check(status);
+    co_await local.lent(from);
   }
   local.publish(LocalGroup::kConsumed, k);
 }
@@ -138,6 +140,7 @@ Task<> fold_by_pull(Hierarchy& all, const Reduction& reduction, const Streams<Co
   Status status;
   co_await bulk([&folding, &status, to] { status = folding.run(to); });
   check(status);
+  co_await local.lent(-1);
   local.publish(LocalGroup::kConsumed, k);
 }
 

@@ -48,12 +48,11 @@ std::span<LocalGroup::Sent> LocalGroup::table(int who, uint64_t s) const {
   return {reinterpret_cast<Sent*>(at), size_t(size())};
 }
 
-Status LocalGroup::read_private(int who, uint64_t address, Bytes into) const {
-  Status read = pages_.read_private(who, address, into);
-  if (read.ok() && pages_.read(who, kTakenBack))
-    return {Code::kClosed,
-            "rank " + std::to_string(group_rank(who)) + " has failed and taken its buffer back"};
-  return read;
+bool LocalGroup::taken_back(int who) const {
+  for (int p = 0; p < size(); ++p) {
+    if ((who < 0 || p == who) && pages_.read(p, kTakenBack)) return true;
+  }
+  return false;
 }
 
 void LocalGroup::show_parts(std::span<const ConstBytes> parts, uint64_t s) {

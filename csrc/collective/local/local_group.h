@@ -91,8 +91,10 @@ class LocalGroup {
   };
   std::span<Sent> table(int who, uint64_t s) const;
   void show_parts(std::span<const ConstBytes> parts, uint64_t s);  // in my table; before post()
-  // Out of a peer's buffer; kClosed where that peer's operation has failed meanwhile, and its buffer may hold anything.
-  Status read_private(int who, uint64_t address, Bytes into) const;
+  // Out of a peer's buffer. What was read counts only once lent() has been awaited after it.
+  Status read_private(int who, uint64_t address, Bytes into) const {
+    return pages_.read_private(who, address, into);
+  }
   void take_back() { pages_.publish(kTakenBack, 1); }
   void done(uint64_t s) {
     pages_.publish(kDone, s);
@@ -157,8 +159,11 @@ class LocalGroup {
   };
   Reached all(size_t line, uint64_t value) const { return {*this, line, value, -1}; }
   Reached one(int who, size_t line, uint64_t value) const { return {*this, line, value, who}; }
+  // Is there at once, unless a peer (-1: any) has taken its buffers back: then for the reason to come, which ends the operation.
+  Reached lent(int who) const { return {*this, kDone, taken_back(who) ? UINT64_MAX : 0, who}; }
 
  private:
+  bool taken_back(int who) const;
   static size_t table_bytes(int size) { return (size_t(size) * sizeof(Sent) + 127) / 128 * 128; }
   std::byte* slots(int who) const { return pages_.data(who).data() + table_bytes(size()) * kCallSlots; }
 

@@ -3,7 +3,8 @@
 // Cost:       one copy a byte instead of two, and two words more than staging: the owner may not return before all have read.
 // Errors:     a buffer that can't be read ends the collective with the engine's reason, naming the rank.
 // Invariants: buffers are only ever read; addresses hold for the operation in whose line they were posted. Whoever has pulled
-//             publishes kDone; an owner waits for that of its readers.
+//             publishes kDone; an owner waits for that of its readers. One that fails takes its buffers back (kTakenBack) before
+//             its caller hears of it; whoever has read them meanwhile fails with it.
 #pragma once
 #include "collective/local/local_group.h"
 
@@ -23,6 +24,7 @@ inline Task<> pull_one(LocalGroup& local, int who, uint64_t address, Bytes into)
     Status read;
     co_await bulk_if(piece.size() > kLargeCopy,
                      [&local, &read, who, at, piece] { read = local.read_private(who, at, piece); });
+    if (read.ok()) co_await local.lent(who);
     if (read.ok()) continue;
     const int peer = local.group_rank(who);
     throw Failure(read.during("reading the buffer of rank " + std::to_string(peer)).at_peer(peer));
