@@ -58,7 +58,8 @@ class SharedPages {
   // written again, and reads as anything. Answers where the next slice begins; the end of the area after the last. Under the token.
   virtual size_t give_back(size_t from) = 0;
 
-  // Reads a peer's private memory in one copy, at an address which it published. Only where can_read_private().
+  // Reads a peer's private memory in one copy, at an address which it published. Only where can_read_private(). Words that are read
+  // afterwards are no older than what was read: who publishes a word before it writes to its memory is seen to have done so.
   virtual bool can_read_private() const = 0;
   virtual Status read_private(int owner, uint64_t address, std::span<std::byte> into) const = 0;
 

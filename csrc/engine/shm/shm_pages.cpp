@@ -47,7 +47,9 @@ size_t ShmPages::give_back(size_t from) {
 }
 
 Status ShmPages::read_private(int owner, uint64_t address, std::span<std::byte> into) const {
-  return peers_[size_t(owner)]->read(address, into);
+  const Status read = peers_[size_t(owner)]->read(address, into);
+  __sync_synchronize();  // no word that is read after this may be older; TSan knows no std::atomic_thread_fence
+  return read;
 }
 
 }  // namespace dlslime::shm

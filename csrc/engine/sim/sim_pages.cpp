@@ -85,6 +85,10 @@ Status SimPages::read_private(int owner, uint64_t address, std::span<std::byte> 
   const SimHost& peer = host_.world().host(shares_[owner]->host_rank);
   if (!peer.alive()) return Status(Code::kPeerDied, "its memory is gone").at_peer(owner).via("sim");
   std::memcpy(into.data(), reinterpret_cast<const std::byte*>(address), into.size());
+  // Memory as of now: what was published before it was written is seen from here on.
+  for (size_t i = 0; i < layout_.lines; ++i)
+    words_[owner][i].word.store(lines_[owner][i].word.load(std::memory_order_relaxed),
+                                std::memory_order_relaxed);
   return {};
 }
 
