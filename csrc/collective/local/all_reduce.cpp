@@ -1,8 +1,8 @@
 // All-reduce, as the plan has it:
 //   line            in the line itself, up to kInline.      Cost: a + N S (read)
-//   one_shot        everybody reads everybody's slot.       Cost: 2a + S c + N S (read)
+//   one_shot        everybody reads everybody's slot.       Cost: a + S c + N S (read)
 //   two_shot        each rank reduces its shard of every chunk, then all take all shards; three-stage pipeline of
-//                   chunks.                                 Cost: 3a + (2 - 1/N) S c + S (read), whatever N is
+//                   chunks.                                 Cost: 2a + (2 - 1/N) S c + S (read), whatever N is
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
 
@@ -23,14 +23,12 @@ Task<> all_reduce_inline(LocalGroup& local, Call call, ReduceSpec spec, Bytes da
 Task<> all_reduce_one_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
   const uint64_t s = call.sequence;
   const uint64_t k = local.next_in();
-  co_await local.line_free(s);
   co_await local.in_free(k);
-  copy({local.in_slot(local.rank(), k), data.size()}, data);
-  local.publish(LocalGroup::kPosted, k);
+  copy({local.in_slot(local.rank(), k), data.size()}, data);  // before the line: who sees that, sees it
+  co_await local.line_free(s);
   local.post(call, {.factor = spec.factor});
   co_await local.arrived(s);
   local.verify(call);
-  co_await local.all(LocalGroup::kPosted, k);
   const Reduction reduction = local.reduction_of(spec, s);
   const bool large = data.size() * size_t(local.size()) > kLargeFold;
   co_await bulk_if(large, [&local, &reduction, data, k] {
@@ -46,12 +44,8 @@ Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int r
   const uint64_t s = call.sequence;
   const int me = local.rank(), n = local.size();
   const bool takes = root < 0 || root == me;
-  co_await local.line_free(s);
-  local.post(call, {.factor = spec.factor});
-  co_await local.arrived(s);
-  local.verify(call);
-  const Reduction reduction = local.reduction_of(spec, s);
-  const size_t piece = LocalGroup::kSlotBytes, chunks = steps_for(data.size(), piece);
+  Reduction reduction;
+  const size_t piece = LocalGroup::kSlotBytes, chunks = std::max<size_t>(steps_for(data.size(), piece), 1);
   uint64_t k0 = 0, j0 = 0;
   for (size_t i = 0; i < chunks + 2; ++i) {
     if (i < chunks) {  // stage 1: what the others will reduce
@@ -65,13 +59,21 @@ Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int r
           if (p != me) copy(shard(slot, n, p), shard(chunk, n, p));
         }
       });
-      local.publish(LocalGroup::kPosted, k);
+      if (i == 0) {  // who sees the line sees the first chunk
+        co_await local.line_free(s);
+        local.post(call, {.factor = spec.factor});
+        co_await local.arrived(s);
+        local.verify(call);
+        reduction = local.reduction_of(spec, s);
+      } else {
+        local.publish(LocalGroup::kPosted, k);
+      }
     }
     if (i >= 1 && i - 1 < chunks) {  // stage 2: reduce my shard
       const uint64_t k = k0 + i - 1, j = local.next_out();
       if (i == 1) j0 = j;
       const Bytes chunk = part(data, i - 1, piece);
-      co_await local.all(LocalGroup::kPosted, k);
+      if (i > 1) co_await local.all(LocalGroup::kPosted, k);
       co_await local.out_free(j);
       co_await bulk([&local, &reduction, chunk, k, j, me, n, takes] {
         const Bytes mine = shard(chunk, n, me);

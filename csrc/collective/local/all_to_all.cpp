@@ -1,5 +1,5 @@
 // All-to-all: each slot holds one piece for every rank. Sizes may differ; everybody shows what it sends to whom before bytes move,
-// which also tells how many steps there are. Cost: 2a + S c (write) + S c (read).
+// which also tells how many steps there are. Cost: a + S c (write) + S c (read).
 #include "collective/copy_own.h"
 #include "collective/local/local.h"
 #include "collective/local/pull.h"
@@ -21,22 +21,47 @@ void verify_sizes(LocalGroup& local, const Call& call, std::span<const Bytes> ou
   }
 }
 
+struct Sizes {
+  uint64_t most = 0;      // of any rank to any other
+  bool all_ahead = true;  // everybody has written its first step
+};
+
+Sizes sizes(LocalGroup& local, const Call& call) {
+  Sizes all;
+  for (int p = 0; p < local.size(); ++p) {
+    const uint64_t theirs = local.posted(p, call.sequence).extent;
+    all.most = std::max(all.most, theirs);
+    all.all_ahead &= !pulls(local, call, theirs);
+  }
+  return all;
+}
+
 }  // namespace
 
 Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, std::span<const Bytes> out) {
   const int me = local.rank(), n = local.size();
   const uint64_t s = call.sequence;
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
+  const auto write = [&](size_t i, std::byte* slot) {
+    for (int p = 0; p < n; ++p) {
+      const auto theirs = part(in[size_t(p)], i, piece);
+      if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
+    }
+  };
+  const uint64_t mine = largest(in);
+  uint64_t first = co_await write_ahead(local, std::min<size_t>(mine, piece) * size_t(n),
+                                        !pulls(local, call, mine), write);
   co_await local.line_free(s);
   local.show_parts(in, s);
-  local.post(call, {.extent = largest(in)});
+  local.post(call, {.extent = mine});
+  co_await copy_own(out[size_t(me)], in[size_t(me)]);
   co_await local.arrived(s);
   local.verify(call);
   verify_sizes(local, call, out);
-  uint64_t most = 0;
-  for (int p = 0; p < n; ++p) most = std::max(most, local.posted(p, s).extent);
-  co_await copy_own(out[size_t(me)], in[size_t(me)]);
-  if (pulls(local, call, most)) {
+  const auto [most, all_ahead] = sizes(local, call);
+  const bool pulled = pulls(local, call, most);
+  if (pulled || !all_ahead) local.publish(LocalGroup::kConsumed, std::exchange(first, 0));
+  if (pulled) {
     co_await pull_all(local, out,
                       [&local, s](int who) { return local.table(who, s)[size_t(local.rank())].address; });
     local.done(s);
@@ -44,12 +69,6 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
     co_return;
   }
 
-  const auto write = [&](size_t i, std::byte* slot) {
-    for (int p = 0; p < n; ++p) {
-      const auto theirs = part(in[size_t(p)], i, piece);
-      if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
-    }
-  };
   const auto read = [&](size_t i, uint64_t k) {
     for (int p = 0; p < n; ++p) {
       const auto theirs = part(out[size_t(p)], i, piece);
@@ -57,7 +76,7 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
     }
   };
   co_await in_steps(local, steps_for(most, piece), std::min<size_t>(most, piece) * size_t(n), true,
-                    kEverybody, write, read);
+                    kEverybody, write, read, first);
   local.done(s);
 }
 

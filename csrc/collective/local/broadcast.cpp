@@ -10,7 +10,14 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
   const uint64_t s = call.sequence;
   const bool root = local.rank() == call.root;
   const Algorithm chosen = local.group().choose(call.kind, Way::kLocal, data.size());
-  const bool tiny = chosen == Algorithm::kLine;
+  const bool tiny = chosen == Algorithm::kLine, staged = chosen == Algorithm::kStaged;
+  const size_t piece = LocalGroup::kSlotBytes, bytes = std::min(data.size(), piece);
+  const auto write = [&](size_t i, std::byte* slot) {
+    const auto mine = part(data, i, piece);
+    copy({slot, mine.size()}, mine);
+  };
+  uint64_t first = 0;
+  if (staged) first = co_await write_ahead(local, bytes, root, write);
   co_await local.line_free(s);
   local.post(call, {.inline_data = root && tiny ? data : Bytes{}, .address = data.data()});
   if (!root) {
@@ -24,18 +31,13 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
     if (root) co_await local.all(LocalGroup::kDone, s);
     co_return;
   }
-  if (!tiny) {
-    const size_t piece = LocalGroup::kSlotBytes;
-    const auto write = [&](size_t i, std::byte* slot) {
-      const auto mine = part(data, i, piece);
-      copy({slot, mine.size()}, mine);
-    };
+  if (staged) {
     const auto read = [&](size_t i, uint64_t k) {
       const auto mine = part(data, i, piece);
       copy(mine, {local.in_slot(call.root, k), mine.size()});
     };
-    co_await in_steps(local, steps_for(data.size(), piece), std::min(data.size(), piece), root,
-                      root ? kNobody : call.root, write, read);
+    co_await in_steps(local, steps_for(data.size(), piece), bytes, root, root ? kNobody : call.root, write,
+                      read, first);
   }
   local.done(s);
 }

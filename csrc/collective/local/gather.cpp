@@ -1,4 +1,4 @@
-// All-gather and gather: everybody writes its own, readers copy all others'. Sizes may differ. Cost: 2a + S c (write) + N S c (read).
+// All-gather and gather: everybody writes its own, readers copy all others'. Sizes may differ. Cost: a + S c (write) + N S c (read).
 #include "collective/copy_own.h"
 #include "collective/local/local.h"
 #include "collective/local/pull.h"
@@ -22,21 +22,25 @@ Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::sp
     }
   };
   const uint64_t s = call.sequence;
+  const bool pulled = pulls(local, call, most);
+  const size_t bytes = std::min(most, piece);
+  uint64_t first = 0;
+  if (!pulled) first = co_await write_ahead(local, bytes, writes, write);
   co_await local.line_free(s);
   local.post(call, {.address = in.data()});
   if (reads) {
+    co_await copy_own(out[size_t(local.rank())], in);
     co_await local.arrived(s);
     local.verify(call);
-    co_await copy_own(out[size_t(local.rank())], in);
   }
-  if (pulls(local, call, most)) {
+  if (pulled) {
     if (reads) co_await pull_all(local, out, [&local, s](int who) { return local.posted(who, s).address; });
     local.done(s);
     if (writes) co_await local.all(LocalGroup::kDone, s);
     co_return;
   }
-  co_await in_steps(local, steps_for(most, piece), std::min(most, piece), writes,
-                    reads ? kEverybody : kNobody, write, read);
+  co_await in_steps(local, steps_for(most, piece), bytes, writes, reads ? kEverybody : kNobody, write, read,
+                    first);
   local.done(s);
 }
 

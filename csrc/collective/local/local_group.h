@@ -16,7 +16,8 @@
 //   0..3          operation s         its call, extent, factor,     the rank enters operation s
 //                                     its input's address, up to
 //                                     kInline bytes of data
-//   kPosted       in-step k           -                             its in-slot k is complete
+//   kPosted       in-step k           -                             its in-slot k is complete (an operation's first may be so
+//                                                                   when its line is written)
 //   kConsumed     in-step k           -                             it needs nobody's in-slot <= k any more
 //   kReduced      out-step k          -                             its out-slot k is complete
 //   kTaken        out-step k          -                             it needs nobody's out-slot <= k any more

@@ -10,17 +10,15 @@ Task<> reduce_at_root(LocalGroup& local, Call call, ReduceSpec spec, Bytes data)
   const uint64_t s = call.sequence;
   const bool root = local.rank() == call.root;
   const uint64_t k = local.next_in();
-  co_await local.line_free(s);
   if (!root) {
     co_await local.in_free(k);
-    copy({local.in_slot(local.rank(), k), data.size()}, data);
-    local.publish(LocalGroup::kPosted, k);
+    copy({local.in_slot(local.rank(), k), data.size()}, data);  // before the line: who sees that, sees it
   }
+  co_await local.line_free(s);
   local.post(call, {.factor = spec.factor});
   if (root) {
     co_await local.arrived(s);
     local.verify(call);
-    co_await local.all(LocalGroup::kPosted, k);
     const Reduction reduction = local.reduction_of(spec, s);
     const bool large = data.size() * size_t(local.size()) > kLargeFold;
     co_await bulk_if(large, [&local, &call, &reduction, data, k] {

@@ -1,5 +1,5 @@
 // Reduce-scatter: each slot holds one piece for every rank; a rank folds its own piece of all slots. Sizes may differ by rank.
-// Cost: 2a + (N-1)/N S c (write) + S (read), S being the whole input.
+// Cost: a + (N-1)/N S c (write) + S (read), S being the whole input.
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
 
@@ -9,18 +9,19 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
                       Bytes out) {
   const int me = local.rank(), n = local.size();
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
-  const size_t most = largest(in);
-  co_await local.line_free(call.sequence);
-  local.post(call, {.factor = spec.factor});
-  co_await local.arrived(call.sequence);
-  local.verify(call);
-  const Reduction reduction = local.reduction_of(spec, call.sequence);
+  const size_t most = largest(in), bytes = std::min(most, piece) * size_t(n);
   const auto write = [&](size_t i, std::byte* slot) {
     for (int p = 0; p < n; ++p) {
       const auto theirs = part(in[size_t(p)], i, piece);
       if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
     }
   };
+  const uint64_t first = co_await write_ahead(local, bytes, true, write);
+  co_await local.line_free(call.sequence);
+  local.post(call, {.factor = spec.factor});
+  co_await local.arrived(call.sequence);
+  local.verify(call);
+  const Reduction reduction = local.reduction_of(spec, call.sequence);
   const auto read = [&](size_t i, uint64_t k) {
     const auto result = part(out, i, piece);
     if (result.empty()) return;
@@ -28,8 +29,7 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
     local.fold(reduction, result.data(), result.size(),
                [&](int p) { return p == me ? own : local.in_slot(p, k) + size_t(me) * piece; });
   };
-  co_await in_steps(local, steps_for(most, piece), std::min(most, piece) * size_t(n), true, kEverybody, write,
-                    read);
+  co_await in_steps(local, steps_for(most, piece), bytes, true, kEverybody, write, read, first);
   local.done(call.sequence);
 }
 

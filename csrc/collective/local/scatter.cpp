@@ -1,4 +1,4 @@
-// Scatter: each of the root's slots holds one piece for every rank. Cost: 2a + N S c (root) + S c.
+// Scatter: each of the root's slots holds one piece for every rank. Cost: a + N S c (root) + S c.
 #include "collective/copy_own.h"
 #include "collective/local/local.h"
 #include "collective/local/pull.h"
@@ -21,6 +21,10 @@ Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Byt
     copy(mine, {local.in_slot(call.root, k) + size_t(me) * piece, mine.size()});
   };
   const uint64_t s = call.sequence;
+  const bool pulled = pulls(local, call, out.size());
+  const size_t bytes = std::min(out.size(), piece) * size_t(n);
+  uint64_t first = 0;
+  if (!pulled) first = co_await write_ahead(local, bytes, root, write);
   co_await local.line_free(s);
   if (root) local.show_parts(in, s);
   local.post(call);
@@ -30,14 +34,14 @@ Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Byt
     co_await local.arrived_one(call.root, s);
     local.verify_one(call, call.root);
   }
-  if (pulls(local, call, out.size())) {
+  if (pulled) {
     if (!root) co_await pull_one(local, call.root, local.table(call.root, s)[size_t(me)].address, out);
     local.done(s);
     if (root) co_await local.all(LocalGroup::kDone, s);
     co_return;
   }
-  co_await in_steps(local, steps_for(out.size(), piece), std::min(out.size(), piece) * size_t(n), root,
-                    root ? kNobody : call.root, write, read);
+  co_await in_steps(local, steps_for(out.size(), piece), bytes, root, root ? kNobody : call.root, write, read,
+                    first);
   local.done(s);
 }
 

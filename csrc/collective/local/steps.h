@@ -1,7 +1,7 @@
 // in_steps: the loop that most collectives over shared pages share: write my in-slot, wait for others' in-slots, read them.
 //
 // Cost:       per step one copy in and one out; a reader waits for the writers of this step only, a writer for the readers of the
-//             step kSlots before, so that ranks drift up to kSlots steps apart.
+//             step kSlots before, so that ranks drift up to kSlots steps apart. What is written ahead costs no wait of its own.
 // Invariants: every rank of the operation takes part in every step, with `steps` the same everywhere.
 #pragma once
 #include "collective/local/local_group.h"
@@ -11,22 +11,36 @@ namespace dlslime::local {
 inline constexpr int kNobody = -2;
 inline constexpr int kEverybody = -1;
 
+// The first step's writing, before the call is posted: whoever has seen the call sees the slot. Returns the step.
+template <class Write>
+Task<uint64_t> write_ahead(LocalGroup& local, size_t bytes, bool writes, Write write) {
+  const uint64_t k = local.next_in();
+  if (writes) {
+    co_await local.in_free(k);
+    std::byte* slot = local.in_slot(local.rank(), k);
+    co_await bulk_if(bytes > kLargeCopy, [&write, slot] { write(0, slot); });
+  }
+  co_return k;
+}
+
 // write(i, slot) fills my slot of step i; read(i, k) takes what I need from the in-slots of k. `reads`: a rank, or one of the above.
-// `bytes`: about how much a step moves; long steps run with the token released.
+// `bytes`: about how much a step moves; long steps run with the token released. `ahead`: the first step, where it has been written
+// ahead and all that are read from have posted their calls.
 template <class Write, class Read>
-Task<> in_steps(LocalGroup& local, size_t steps, size_t bytes, bool writes, int reads, Write write,
-                Read read) {
+Task<> in_steps(LocalGroup& local, size_t steps, size_t bytes, bool writes, int reads, Write write, Read read,
+                uint64_t ahead = 0) {
   const bool large = bytes > kLargeCopy;
-  for (size_t i = 0; i < steps; ++i) {
-    const uint64_t k = local.next_in();
-    if (writes) {
+  for (size_t i = 0; i < std::max<size_t>(steps, ahead ? 1 : 0); ++i) {
+    const bool written = i == 0 && ahead;
+    const uint64_t k = written ? ahead : local.next_in();
+    if (writes && !written) {
       co_await local.in_free(k);
       std::byte* slot = local.in_slot(local.rank(), k);
       co_await bulk_if(large, [&write, i, slot] { write(i, slot); });
       local.publish(LocalGroup::kPosted, k);
     }
-    if (reads == kEverybody) co_await local.all(LocalGroup::kPosted, k);
-    if (reads >= 0) co_await local.one(reads, LocalGroup::kPosted, k);
+    if (reads == kEverybody && !written) co_await local.all(LocalGroup::kPosted, k);
+    if (reads >= 0 && !written) co_await local.one(reads, LocalGroup::kPosted, k);
     if (reads != kNobody) co_await bulk_if(large, [&read, i, k] { read(i, k); });
     local.publish(LocalGroup::kConsumed, k);
   }
