@@ -229,7 +229,7 @@ Task<> all_to_all(Group& group, DType dtype, std::span<const ConstBytes> in, std
   const Call call = group.begin(call_of(CollectiveKind::kAllToAll, dtype, 0));
   if (LocalGroup* local = group.local())
     co_await local::all_to_all(*local, call, in, out);
-  else if (Hierarchy* all = nested(group, call, 0))
+  else if (Hierarchy* all = nested(group, call, 0))  // not sized(): its row is for any size
     co_await hierarchy::all_to_all(*all, call, in, out);
   else if (group.size() > 1)
     co_await wire::all_to_all(group, call, in, out);

@@ -63,6 +63,8 @@ std::string_view name_of(Algorithm algorithm) { return kTraits[size_t(algorithm)
 std::span<const PlanChoice> plan_choices() { return kChoices; }
 size_t most_of(Algorithm algorithm) { return kTraits[size_t(algorithm)].most; }
 bool has_chunks(Algorithm algorithm) { return kTraits[size_t(algorithm)].chunks; }
+// Each pair has a size of its own in an all-to-all; over shared pages everybody shows its largest first.
+bool sized(CollectiveKind kind, Way way) { return kind != K::kAllToAll || way == Way::kLocal; }
 
 Plan::Plan(Plain) {
   for (const PlanChoice& choice : kChoices | std::views::reverse) {

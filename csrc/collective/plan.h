@@ -65,6 +65,8 @@ struct PlanChoice {
 std::span<const PlanChoice> plan_choices();
 size_t most_of(Algorithm algorithm);   // bytes that it can do
 bool has_chunks(Algorithm algorithm);  // moves the vector in chunks whose size the plan says
+// The ranks know one size for the call when the plan is asked. Where they don't, one row says what runs, whatever the size.
+bool sized(CollectiveKind kind, Way way);
 
 class Plan {
  public:

@@ -86,9 +86,9 @@ class PlanParser {
     CollectiveKind kind{};
     Way way{};
     Plan::Row row;
-    return take_kind(&kind) && take_way(&way) && take_word("up") && take_word("to") && take_bound(&row) &&
-           take_word(":") && take_algorithm(kind, way, &row) && take_chunk(&row) && take_end() &&
-           add(kind, way, row);
+    return take_kind(&kind) && take_way(kind, &way) && take_word("up") && take_word("to") &&
+           take_bound(kind, way, &row) && take_word(":") && take_algorithm(kind, way, &row) &&
+           take_chunk(&row) && take_end() && add(kind, way, row);
   }
 
   std::string_view next() {
@@ -114,12 +114,23 @@ class PlanParser {
     }
     return no("no operation with a choice is called " + quoted(word) + "; there are " + known);
   }
-  bool take_way(Way* way) {
+  bool take_way(CollectiveKind kind, Way* way) {
     const std::string_view word = next();
     for (const Way one : kWays) {
-      if (*way = one; name_of(one) == word) return true;
+      if (*way = one; name_of(one) == word) return has_choice(kind, one);
     }
     return no("no way is called " + quoted(word) + "; there are local, wire and hosts");
+  }
+  bool has_choice(CollectiveKind kind, Way way) {
+    std::string known;
+    for (const PlanChoice& choice : plan_choices()) {
+      if (choice.kind != kind) continue;
+      if (choice.way == way) return true;
+      const std::string name(name_of(choice.way));
+      if (known.find(name) == std::string::npos) known += (known.empty() ? "" : " and ") + name;
+    }
+    return no(std::string(name_of(kind)) + " has no choice of algorithms for " + std::string(name_of(way)) +
+              ", only for " + known);
   }
 
   bool take_size(uint64_t* bytes) {
@@ -136,8 +147,13 @@ class PlanParser {
     }
     return no(quoted(apart ? unit : word) + " is no size: write such as 64 B, 32 KiB, 1 MiB, 2 GiB");
   }
-  bool take_bound(Plan::Row* row) {
-    if (words_.empty() || words_.front() != "*") return take_size(&row->up_to);
+  bool take_bound(CollectiveKind kind, Way way, Plan::Row* row) {
+    if (words_.empty() || words_.front() != "*") {
+      return take_size(&row->up_to) &&
+             (sized(kind, way) ||
+              no(std::string(name_of(kind)) + " " + std::string(name_of(way)) +
+                 " has one row, 'up to *': its sizes may differ by rank, and all ranks must choose alike"));
+    }
     next();
     row->up_to = UINT64_MAX;
     return true;

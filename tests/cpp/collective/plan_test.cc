@@ -47,6 +47,21 @@ TEST(Plan, ComesBackFromItsText) {
   }
 }
 
+// The ranks of an all_to_all choose without a size: a row that has one could not be agreed on.
+TEST(Plan, WhatDiffersByRankChoosesNothing) {
+  const Plan plan = plan_of(
+      "all_to_all hosts up to *: flat\nall_to_all local up to 2 KiB: staged\n"
+      "all_to_all local up to *: pull");
+  EXPECT_EQ(plan.choose(K::kAllToAll, Way::kHosts, 0), A::kFlat);
+  EXPECT_EQ(plan.choose(K::kAllToAll, Way::kHosts, 1 << 20), A::kFlat);
+  EXPECT_EQ(plan.choose(K::kAllToAll, Way::kLocal, 1 << 20), A::kPull);
+  for (const PlanChoice& choice : plan_choices()) {
+    if (!sized(choice.kind, choice.way)) {
+      EXPECT_EQ(most_of(choice.algorithm), SIZE_MAX) << name_of(choice.kind);
+    }
+  }
+}
+
 TEST(Plan, WherePrivateMemoryCanNotBeReadSomethingStagesInstead) {
   const Plan plan = plan_of("broadcast local up to 64 B: line\nbroadcast local up to *: pull");
   EXPECT_EQ(plan.choose(K::kBroadcast, Way::kLocal, 4096), A::kPull);
@@ -90,6 +105,11 @@ TEST(Plan, SaysWhatIsWrongWithAText) {
       {"reduce local up to *: tree",
        "line 1: 'tree' is no algorithm of reduce local; there are at_root, two_shot"},
       {"all_reduce wire up to *: pull", "line 1: 'pull' is no algorithm of all_reduce wire"},
+      {"reduce hosts up to *: flat",
+       "line 1: reduce has no choice of algorithms for hosts, only for local and wire"},
+      {"all_to_all hosts up to 1 MiB: flat\nall_to_all hosts up to *: direct",
+       "line 1: all_to_all hosts has one row, 'up to *': its sizes may differ by rank"},
+      {"all_to_all wire up to 1 MiB: direct", "line 1: all_to_all wire has one row"},
       {"reduce local up to *: at_root", "line 1: at_root does no more than 256 KiB"},
       {"all_reduce local up to 65 B: line", "line 1: line does no more than 64 B"},
       {"reduce local up to *: two_shot by 1 MiB", "line 1: two_shot has no chunks to choose"},
