@@ -39,6 +39,31 @@ Hosts hosts_of(int rank, Sets sets) {
   return hosts;
 }
 
+// The first of these that is not among those; -1: none.
+int first_without(const std::vector<int>& these, const std::vector<int>& those) {
+  const auto found =
+      std::ranges::find_if(these, [&](int rank) { return std::ranges::find(those, rank) == those.end(); });
+  return found == these.end() ? -1 : *found;
+}
+
+// What is amiss about the ranks that `one` shares memory with, beside what it expected: empty where they are a host.
+std::string why_no_host(int one, const Sets& with, const std::vector<int>& expected) {
+  const auto name = [](int rank) { return "rank " + std::to_string(rank); };
+  const auto& mates = with[size_t(one)];
+  if (mates.size() == 1) return {};
+  if (mates != expected) {
+    const int other = first_without(expected, mates);
+    const std::string with_whom = other < 0 ? "other ranks than it does" : name(other) + ", and does not";
+    return name(one) + " expected to share memory with " + with_whom;
+  }
+  for (int mate : mates) {
+    if (const int other = first_without(mates, with[size_t(mate)]); other >= 0)
+      return "ranks " + std::to_string(mate) + " and " + std::to_string(other) + " share memory with " +
+             name(one) + ", but not with each other";
+  }
+  return {};
+}
+
 }  // namespace
 
 int Hosts::columns() const {
@@ -91,17 +116,11 @@ Hosts find_hosts(int rank, const std::vector<Together>& says,
       if (shares || one == other) with[size_t(one)].push_back(other);
     }
   }
-  for (int one = 0; one < size; ++one) {
-    const auto& set = with[size_t(one)];
-    if (set.size() > 1 && set != says[size_t(one)].ranks) *why_not = "rank " + std::to_string(one);
-    for (int other : set) {
-      if (with[size_t(other)] != set) *why_not = "rank " + std::to_string(one);
-    }
-    if (set[0] == one) sets.push_back(set);
+  for (int one = 0; one < size && why_not->empty(); ++one) {
+    *why_not = why_no_host(one, with, says[size_t(one)].ranks);
+    if (with[size_t(one)][0] == one) sets.push_back(with[size_t(one)]);
   }
-  if (why_not->empty()) return hosts_of(rank, std::move(sets));
-  *why_not += " shares memory with some of those that it should";
-  return Hosts::all_alone(rank, size);
+  return why_not->empty() ? hosts_of(rank, std::move(sets)) : Hosts::all_alone(rank, size);
 }
 
 }  // namespace dlslime
