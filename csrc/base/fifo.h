@@ -1,7 +1,7 @@
 // Fifo: a queue that keeps its memory, so that a steady state allocates nothing (a std::deque takes and gives back blocks as it moves).
 //
 // Threads:    none of its own.   Ownership: of its elements.
-// Invariants: what was pushed first is first; erase() keeps the order of the others.
+// Invariants: what was pushed first is first; erase() keeps the order of the others. One that was moved from is empty.
 #pragma once
 #include <cstddef>
 #include <utility>
@@ -12,6 +12,15 @@ namespace dlslime {
 template <class T>
 class Fifo {
  public:
+  Fifo() = default;
+  Fifo(Fifo&& other) noexcept
+      : items_(std::exchange(other.items_, {})), head_(std::exchange(other.head_, 0)) {}
+  Fifo& operator=(Fifo&& other) noexcept {
+    items_ = std::exchange(other.items_, {});
+    head_ = std::exchange(other.head_, 0);
+    return *this;
+  }
+
   bool empty() const { return head_ == items_.size(); }
   size_t size() const { return items_.size() - head_; }
   T& front() { return items_[head_]; }

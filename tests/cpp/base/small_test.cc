@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fifo.h"
 #include "base/frame_pool.h"
 #include "base/list.h"
 #include "base/programs.h"
@@ -139,6 +140,30 @@ TEST(List, HooksAreIndependent) {
   list.pop_front();
   EXPECT_FALSE(other.empty());
   EXPECT_EQ(other.front()->number, 1);
+}
+
+// ---- Fifo ----
+
+TEST(Fifo, IsEmptyWhenMovedFrom) {
+  Fifo<int> queue;
+  for (const int number : {1, 2, 3}) queue.push_back(number);
+  queue.pop_front();
+  Fifo<int> taken(std::move(queue));
+  EXPECT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken.front(), 2);
+  // NOLINTBEGIN(bugprone-use-after-move): that is the question
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.begin(), queue.end());
+  queue.push_back(4);
+  EXPECT_EQ(queue.front(), 4);
+  // NOLINTEND(bugprone-use-after-move)
+  queue = std::move(taken);
+  EXPECT_EQ(std::vector<int>(queue.begin(), queue.end()), (std::vector<int>{2, 3}));
+  EXPECT_TRUE(taken.empty());  // NOLINT(bugprone-use-after-move)
+  queue.pop_front();
+  Fifo<int>& same = queue;
+  queue = std::move(same);
+  EXPECT_EQ(std::vector<int>(queue.begin(), queue.end()), std::vector<int>{3});
 }
 
 // ---- FramePool ----
