@@ -229,8 +229,8 @@ void Executor::park(Doze& doze) {
     Nanos rest = dozes ? kDoze : kNever;
     if (chore != kNever && !dozes) rest = std::clamp(chore - clock_.now(), Nanos{0}, rest);
     if (rest.count() > 0) futex_wait(work_, doze.kicks, rest);
-    if (chore != kNever && !dozes)
-      run_chore_when_parked(doze.kicks);  // a chore can wait until things are calm
+    // A chore can wait until things are calm.
+    if (chore != kNever && !dozes) run_chore_when_parked(doze.kicks);
   }
   dozing_.store(false);
   parked_.store(0);

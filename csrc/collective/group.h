@@ -83,8 +83,8 @@ class Group final : public Scope, public ChannelListener {
   const Call& begin(Call call);
   void end();
   bool running() const { return begun_ > finished_; }  // a collective
-  void
-  take_back();  // what peers read from now on of this rank's buffers is worth nothing: its collective was stopped
+  // What peers read from now on of this rank's buffers is worth nothing: its collective was stopped.
+  void take_back();
   const Call& current() const { return current_; }
   uint64_t finished() const { return finished_; }
 

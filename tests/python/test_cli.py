@@ -16,7 +16,7 @@ from dlslime_torch.cli.plan import Row, choose, rows_for, rows_of
 from dlslime_torch.cli.tune import Candidate, Contest, Times, contests, decide
 from dlslime_torch.cli.tune_rank import alias
 
-pytestmark = pytest.mark.skipif(ON_GLOO, reason="it is ours")
+pytestmark = pytest.mark.skipif(ON_GLOO, reason="gloo has no such command")
 
 
 def command(

@@ -64,9 +64,9 @@ int SimEngine::rank_of(const PeerInfo& peer) const {
 Status SimEngine::reach(const PeerInfo& peer) {
   const int rank = rank_of(peer);
   if (rank >= 0 && range_ == Range::kHost && !host_.world().config().same_host(host_.rank(), rank))
-    return Status(Code::kElsewhere, "another simulated host").via("sim");
+    return Status(Code::kElsewhere, "another simulated host").via(name());
   if (rank >= 0) return {};
-  return Status(Code::kUnavailable, "the peer is not of this simulated world").via("sim");
+  return Status(Code::kUnavailable, "the peer is not of this simulated world").via(name());
 }
 
 std::unique_ptr<Endpoint> SimEngine::connect(const PeerInfo& peer, uint64_t link, std::string_view,
