@@ -21,6 +21,8 @@ Status check_proc() {
   return {Code::kUnavailable, "/proc was mounted in another PID namespace than this process runs in"};
 }
 
+void* pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
+
 }  // namespace
 
 Status ProcessPage::create(std::unique_ptr<ProcessPage>* out) {
@@ -28,6 +30,11 @@ Status ProcessPage::create(std::unique_ptr<ProcessPage>* out) {
   auto page = std::make_unique<ProcessPage>();
   if (Status status = SharedMemory::create("process", sizeof(PageContents), &page->memory_); !status.ok())
     return status;
+  void* const proof =
+      mmap(nullptr, sizeof(Nonce), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (proof == MAP_FAILED) return failed("mmap");
+  (void)madvise(proof, sizeof(Nonce), MADV_WIPEONFORK);  // where the system can't, a child has it, too
+  page->proof_.reset(new (proof) Nonce(page->memory_.nonce()));
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("pipe2");
   page->bell_read_.reset(ends[0]);
@@ -37,11 +44,11 @@ Status ProcessPage::create(std::unique_ptr<ProcessPage>* out) {
 }
 
 std::string ProcessPage::address() const {
-  // Where the nonce lies in this process's memory lets a peer find out whether it may read that memory.
-  const std::string nonce_at = std::to_string(reinterpret_cast<uintptr_t>(&memory_.nonce()));
+  // By where the proof lies in this process's memory a peer finds out whether it may read that memory.
+  const std::string proof_at = std::to_string(reinterpret_cast<uintptr_t>(proof_.get()));
   return pack({{"page", memory_.offer()},
                {"bell", std::to_string(bell_write_.get())},
-               {"nonce_at", nonce_at},
+               {"proof_at", proof_at},
                {"pid_namespace", pid_namespace()}});
 }
 
@@ -72,30 +79,41 @@ Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr
   if (!link_target(bell).starts_with("pipe:")) return {Code::kUnavailable, "the peer's bell is no pipe"};
   opened->bell_.reset(::open(bell.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!opened->bell_) return failed("opening the peer's bell");
-  opened->why_unreadable_ = opened->probe(std::strtoull(parts["nonce_at"].c_str(), nullptr, 10));
+  opened->proof_at_ = std::strtoull(parts["proof_at"].c_str(), nullptr, 10);
+  opened->why_unreadable_ = opened->probe();
   *out = std::move(opened);
   return {};
 }
 
 // Why the peer's memory can't be read; empty: it can, and it is the peer's.
-std::string ShmPeer::probe(uint64_t nonce_at) const {
+std::string ShmPeer::probe() const {
   Nonce seen{};
-  iovec local{seen.data(), seen.size()}, remote{reinterpret_cast<void*>(nonce_at), seen.size()};
+  const iovec local{seen.data(), seen.size()}, remote{pointer(proof_at_), seen.size()};
   const ssize_t n = process_vm_readv(pid_, &local, 1, &remote, 1, 0);
   if (n < 0) return std::string("process_vm_readv: ") + std::strerror(errno);
   return size_t(n) == seen.size() && seen == memory_.nonce() ? "" : "process_vm_readv reads something else";
 }
 
+Status ShmPeer::gone() const { return {Code::kPeerDied, "process " + std::to_string(pid_) + " is gone"}; }
+
+// The peer may end, and its number be given to another process, at any time before a call, but a call reads one process only. So each
+// reads the proof behind the payload: who has it there was the peer then, and before. To ask the pidfd afterwards costs as much.
 Status ShmPeer::read(uint64_t address, std::span<std::byte> into) const {
-  iovec local{into.data(), into.size()};
-  iovec remote{reinterpret_cast<void*>(address), into.size()};
-  while (local.iov_len) {
-    const ssize_t n = process_vm_readv(pid_, &local, 1, &remote, 1, 0);
-    if (n < 0 && errno == ESRCH) return {Code::kPeerDied, "process " + std::to_string(pid_) + " is gone"};
-    if (n <= 0)
-      return failed("reading " + std::to_string(local.iov_len) + " bytes of process " + std::to_string(pid_));
-    local = {static_cast<char*>(local.iov_base) + n, local.iov_len - size_t(n)};
-    remote = {static_cast<char*>(remote.iov_base) + n, remote.iov_len - size_t(n)};
+  while (!into.empty()) {
+    Nonce seen{};
+    const iovec local[] = {{into.data(), into.size()}, {seen.data(), seen.size()}};
+    const iovec remote[] = {{pointer(address), into.size()}, {pointer(proof_at_), seen.size()}};
+    const ssize_t n = process_vm_readv(pid_, local, 2, remote, 2, 0);
+    if (n < 0 && errno == ESRCH) return gone();
+    const bool nothing_there = n < 0 && errno == EFAULT;
+    if (n <= 0) {
+      Status why =
+          failed("reading " + std::to_string(into.size()) + " bytes of process " + std::to_string(pid_));
+      return nothing_there && !probe().empty() ? gone() : why;
+    }
+    if (size_t(n) >= into.size()) return seen == memory_.nonce() ? Status() : gone();
+    address += size_t(n);
+    into = into.subspan(size_t(n));
   }
   return {};
 }

@@ -6,7 +6,10 @@
 //             process and no descriptor: the same trouble with many peers is one reason.
 // Invariants: `asleep` is written by the page's owner only; a publisher stores its word first, then looks at `asleep`; a sleeper sets
 //             `asleep` first, then looks at the words: one of them sees the other (both sequentially consistent).
+//             Bytes that read() answers were the peer's own, whoever has its process number by now.
 #pragma once
+#include <sys/mman.h>
+
 #include <atomic>
 #include <memory>
 
@@ -32,7 +35,12 @@ class ProcessPage {
   void silence();  // empties the bell
 
  private:
+  struct Unmap {
+    void operator()(Nonce* proof) const { munmap(proof, sizeof *proof); }
+  };
   SharedMemory memory_;
+  std::unique_ptr<Nonce, Unmap>
+      proof_;  // the page's nonce, where nobody else has it: a forked child finds zeros there
   // A pipe: peers open its end through /proc, which an eventfd does not allow.
   UniqueFd bell_read_, bell_write_;
 };
@@ -57,9 +65,11 @@ class ShmPeer {
  private:
   const PageContents& contents() const { return *reinterpret_cast<const PageContents*>(memory_.contents()); }
   void wake() const;
-  std::string probe(uint64_t nonce_at) const;
+  std::string probe() const;
+  Status gone() const;
 
   int pid_ = 0;
+  uint64_t proof_at_ = 0;  // in its memory
   SharedMemory memory_;
   UniqueFd bell_, pidfd_;
   std::string why_unreadable_;
