@@ -17,7 +17,8 @@ inline void copy(Bytes to, ConstBytes from) {
   if (!from.empty() && to.data() != from.data()) std::memcpy(to.data(), from.data(), from.size());
 }
 
-// Copies of more bytes, and folds that read more, give the token away meanwhile (bulk_if).
+// What a rank does between two waits, for all its peers together: copies of more bytes, and folds that read more, give the token away
+// meanwhile (bulk_if).
 inline constexpr size_t kLargeCopy = 32 << 10, kLargeFold = 128 << 10;
 
 // How many steps of `piece` bytes a vector takes, and what step i moves.

@@ -24,7 +24,9 @@ Task<> all_reduce_one_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes 
   const uint64_t s = call.sequence;
   const uint64_t k = local.next_in();
   co_await local.in_free(k);
-  copy({local.in_slot(local.rank(), k), data.size()}, data);  // before the line: who sees that, sees it
+  // Before the line: who sees that, sees it.
+  co_await bulk_if(data.size() > kLargeCopy,
+                   [&local, data, k] { copy({local.in_slot(local.rank(), k), data.size()}, data); });
   co_await local.line_free(s);
   local.post(call, {.factor = spec.factor});
   co_await local.arrived(s);

@@ -49,7 +49,7 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
     }
   };
   const uint64_t mine = largest(in);
-  uint64_t first = co_await write_ahead(local, std::min<size_t>(mine, piece) * size_t(n),
+  uint64_t first = co_await write_ahead(local, std::min<size_t>(mine, piece) * size_t(n - 1),
                                         !pulls(local, call, mine), write);
   co_await local.line_free(s);
   local.show_parts(in, s);
@@ -75,7 +75,7 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
       if (p != me) copy(theirs, {local.in_slot(p, k) + size_t(me) * piece, theirs.size()});
     }
   };
-  co_await in_steps(local, steps_for(most, piece), std::min<size_t>(most, piece) * size_t(n), true,
+  co_await in_steps(local, steps_for(most, piece), std::min<size_t>(most, piece) * size_t(n - 1), true,
                     kEverybody, write, read, first);
   local.done(s);
 }

@@ -26,7 +26,8 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
     if (tiny) copy(data, ConstBytes(local.posted(call.root, s).inline_data, data.size()));
   }
   if (chosen == Algorithm::kPull) {
-    if (!root) co_await pull_one(local, call.root, local.posted(call.root, s).address, data);
+    if (!root)
+      co_await pull_one(local, call.root, local.posted(call.root, s).address, data, data.size() > kLargeCopy);
     local.done(s);
     if (root) co_await local.all(LocalGroup::kDone, s);
     co_return;

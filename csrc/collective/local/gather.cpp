@@ -23,9 +23,10 @@ Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::sp
   };
   const uint64_t s = call.sequence;
   const bool pulled = pulls(local, call, most);
-  const size_t bytes = std::min(most, piece);
+  const size_t each = std::min(most, piece), others = size_t(local.size() - 1);
+  const Large large(each > kLargeCopy, each * others > kLargeCopy);
   uint64_t first = 0;
-  if (!pulled) first = co_await write_ahead(local, bytes, writes, write);
+  if (!pulled) first = co_await write_ahead(local, large, writes, write);
   co_await local.line_free(s);
   local.post(call, {.address = in.data()});
   if (reads) {
@@ -39,7 +40,7 @@ Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::sp
     if (writes) co_await local.all(LocalGroup::kDone, s);
     co_return;
   }
-  co_await in_steps(local, steps_for(most, piece), bytes, writes, reads ? kEverybody : kNobody, write, read,
+  co_await in_steps(local, steps_for(most, piece), large, writes, reads ? kEverybody : kNobody, write, read,
                     first);
   local.done(s);
 }

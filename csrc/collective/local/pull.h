@@ -17,13 +17,13 @@ inline bool pulls(LocalGroup& local, const Call& call, uint64_t bytes) {
   return local.group().choose(call.kind, Way::kLocal, bytes) == Algorithm::kPull;
 }
 
-inline Task<> pull_one(LocalGroup& local, int who, uint64_t address, Bytes into) {
+// `large`: all that is pulled in a row is.
+inline Task<> pull_one(LocalGroup& local, int who, uint64_t address, Bytes into, bool large) {
   for (size_t i = 0; i < steps_for(into.size(), kPullBytes); ++i) {
     const Bytes piece = part(into, i, kPullBytes);
     const uint64_t at = address + i * kPullBytes;
     Status read;
-    co_await bulk_if(piece.size() > kLargeCopy,
-                     [&local, &read, who, at, piece] { read = local.read_private(who, at, piece); });
+    co_await bulk_if(large, [&local, &read, who, at, piece] { read = local.read_private(who, at, piece); });
     if (read.ok()) co_await local.lent(who);
     if (read.ok()) continue;
     const int peer = local.group_rank(who);
@@ -34,9 +34,11 @@ inline Task<> pull_one(LocalGroup& local, int who, uint64_t address, Bytes into)
 // From everybody, each rank starting with its neighbour, so that not all read the same one at once.
 template <class Address>
 Task<> pull_all(LocalGroup& local, std::span<const Bytes> into, Address address) {
+  size_t sum = 0;
+  for (int who = 0; who < local.size(); ++who) sum += who == local.rank() ? 0 : into[size_t(who)].size();
   for (int step = 1; step < local.size(); ++step) {
     const int who = (local.rank() + step) % local.size();
-    co_await pull_one(local, who, address(who), into[size_t(who)]);
+    co_await pull_one(local, who, address(who), into[size_t(who)], sum > kLargeCopy);
   }
 }
 

@@ -12,7 +12,9 @@ Task<> reduce_at_root(LocalGroup& local, Call call, ReduceSpec spec, Bytes data)
   const uint64_t k = local.next_in();
   if (!root) {
     co_await local.in_free(k);
-    copy({local.in_slot(local.rank(), k), data.size()}, data);  // before the line: who sees that, sees it
+    // Before the line: who sees that, sees it.
+    co_await bulk_if(data.size() > kLargeCopy,
+                     [&local, data, k] { copy({local.in_slot(local.rank(), k), data.size()}, data); });
   }
   co_await local.line_free(s);
   local.post(call, {.factor = spec.factor});

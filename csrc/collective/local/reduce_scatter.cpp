@@ -9,14 +9,15 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
                       Bytes out) {
   const int me = local.rank(), n = local.size();
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
-  const size_t most = largest(in), bytes = std::min(most, piece) * size_t(n);
+  const size_t most = largest(in), each = std::min(most, piece);
+  const Large large(each * size_t(n - 1) > kLargeCopy, each * size_t(n) > kLargeFold);
   const auto write = [&](size_t i, std::byte* slot) {
     for (int p = 0; p < n; ++p) {
       const auto theirs = part(in[size_t(p)], i, piece);
       if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
     }
   };
-  const uint64_t first = co_await write_ahead(local, bytes, true, write);
+  const uint64_t first = co_await write_ahead(local, large, true, write);
   co_await local.line_free(call.sequence);
   local.post(call, {.factor = spec.factor});
   co_await local.arrived(call.sequence);
@@ -29,7 +30,7 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
     local.fold(reduction, result.data(), result.size(),
                [&](int p) { return p == me ? own : local.in_slot(p, k) + size_t(me) * piece; });
   };
-  co_await in_steps(local, steps_for(most, piece), bytes, true, kEverybody, write, read, first);
+  co_await in_steps(local, steps_for(most, piece), large, true, kEverybody, write, read, first);
   local.done(call.sequence);
 }
 

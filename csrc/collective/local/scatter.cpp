@@ -22,9 +22,10 @@ Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Byt
   };
   const uint64_t s = call.sequence;
   const bool pulled = pulls(local, call, out.size());
-  const size_t bytes = std::min(out.size(), piece) * size_t(n);
+  const size_t each = std::min(out.size(), piece), others = size_t(n - 1);
+  const Large large(each * others > kLargeCopy, each > kLargeCopy);
   uint64_t first = 0;
-  if (!pulled) first = co_await write_ahead(local, bytes, root, write);
+  if (!pulled) first = co_await write_ahead(local, large, root, write);
   co_await local.line_free(s);
   if (root) local.show_parts(in, s);
   local.post(call);
@@ -35,12 +36,14 @@ Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Byt
     local.verify_one(call, call.root);
   }
   if (pulled) {
-    if (!root) co_await pull_one(local, call.root, local.table(call.root, s)[size_t(me)].address, out);
+    if (!root)
+      co_await pull_one(local, call.root, local.table(call.root, s)[size_t(me)].address, out,
+                        out.size() > kLargeCopy);
     local.done(s);
     if (root) co_await local.all(LocalGroup::kDone, s);
     co_return;
   }
-  co_await in_steps(local, steps_for(out.size(), piece), bytes, root, root ? kNobody : call.root, write, read,
+  co_await in_steps(local, steps_for(out.size(), piece), large, root, root ? kNobody : call.root, write, read,
                     first);
   local.done(s);
 }

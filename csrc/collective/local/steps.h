@@ -11,37 +11,42 @@ namespace dlslime::local {
 inline constexpr int kNobody = -2;
 inline constexpr int kEverybody = -1;
 
+// Which half of a step gives the token away (parts.h): by the sum of what it moves to or from all peers.
+struct Large {
+  Large(size_t both) : Large(both > kLargeCopy, both > kLargeCopy) {}  // each half moves so many bytes
+  Large(bool its_write, bool its_read) : write(its_write), read(its_read) {}
+  bool write, read;
+};
+
 // The first step's writing, before the call is posted: whoever has seen the call sees the slot. Returns the step.
 template <class Write>
-Task<uint64_t> write_ahead(LocalGroup& local, size_t bytes, bool writes, Write write) {
+Task<uint64_t> write_ahead(LocalGroup& local, Large large, bool writes, Write write) {
   const uint64_t k = local.next_in();
   if (writes) {
     co_await local.in_free(k);
     std::byte* slot = local.in_slot(local.rank(), k);
-    co_await bulk_if(bytes > kLargeCopy, [&write, slot] { write(0, slot); });
+    co_await bulk_if(large.write, [&write, slot] { write(0, slot); });
   }
   co_return k;
 }
 
 // write(i, slot) fills my slot of step i; read(i, k) takes what I need from the in-slots of k. `reads`: a rank, or one of the above.
-// `bytes`: about how much a step moves; long steps run with the token released. `ahead`: the first step, where it has been written
-// ahead and all that are read from have posted their calls.
+// `ahead`: the first step, where it has been written ahead and all that are read from have posted their calls.
 template <class Write, class Read>
-Task<> in_steps(LocalGroup& local, size_t steps, size_t bytes, bool writes, int reads, Write write, Read read,
+Task<> in_steps(LocalGroup& local, size_t steps, Large large, bool writes, int reads, Write write, Read read,
                 uint64_t ahead = 0) {
-  const bool large = bytes > kLargeCopy;
   for (size_t i = 0; i < std::max<size_t>(steps, ahead ? 1 : 0); ++i) {
     const bool written = i == 0 && ahead;
     const uint64_t k = written ? ahead : local.next_in();
     if (writes && !written) {
       co_await local.in_free(k);
       std::byte* slot = local.in_slot(local.rank(), k);
-      co_await bulk_if(large, [&write, i, slot] { write(i, slot); });
+      co_await bulk_if(large.write, [&write, i, slot] { write(i, slot); });
       local.publish(LocalGroup::kPosted, k);
     }
     if (reads == kEverybody && !written) co_await local.all(LocalGroup::kPosted, k);
     if (reads >= 0 && !written) co_await local.one(reads, LocalGroup::kPosted, k);
-    if (reads != kNobody) co_await bulk_if(large, [&read, i, k] { read(i, k); });
+    if (reads != kNobody) co_await bulk_if(large.read, [&read, i, k] { read(i, k); });
     local.publish(LocalGroup::kConsumed, k);
   }
 }
