@@ -31,7 +31,7 @@ def run_ranks(
     """Starts `module.rank(say, rank, world, store_file, job)` on every rank and yields what rank 0 says."""
     with tempfile.TemporaryDirectory(prefix="dlslime-") as folder:
         logs = [Path(folder) / f"log{rank}" for rank in range(world)]
-        ranks = [_start(module, rank, world, folder, job, env or {}) for rank in range(world)]
+        ranks: list[subprocess.Popen[str]] = []
         expired = threading.Event()
 
         def stop() -> None:
@@ -40,10 +40,12 @@ def run_ranks(
                 process.kill()
 
         timer = threading.Timer(deadline, stop)
-        timer.start()
         watcher = threading.Thread(target=_end_together, args=(ranks,), daemon=True)
-        watcher.start()
         try:
+            for rank in range(world):
+                ranks.append(_start(module, rank, world, folder, job, env or {}))
+            timer.start()
+            watcher.start()
             assert ranks[0].stdout is not None
             for line in ranks[0].stdout:
                 yield json.loads(line)
@@ -53,7 +55,8 @@ def run_ranks(
             for process in ranks:
                 process.kill()
                 process.wait()
-            watcher.join()
+            if watcher.is_alive():
+                watcher.join()
         if expired.is_set():
             raise RanksFailed(f"the ranks were still running after {deadline:g} s")
         failed = [rank for rank, code in enumerate(codes) if code]

@@ -109,7 +109,7 @@ def ladder(largest: int) -> list[int]:
 def tune(
     console: Console, out: Path, worlds: Sequence[int], seconds: float, largest: int, verbose: bool
 ) -> None:
-    out.resolve().parent.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     games = contests()
     times = measure(console, games, worlds, seconds, ladder(largest))
     rows = {(game.operation, game.way): decide(game, times) for game in games}
@@ -118,6 +118,21 @@ def tune(
     show_rows(console, games, rows, times)
     write(out, games, rows, worlds)
     console.print(f"\nwrote {out}; use it with DLSLIME_PLAN={out.resolve()}", markup=False, soft_wrap=True)
+
+
+def check_writable(out: Path) -> None:
+    """Before the measuring, not after it. Leaves nothing behind but the folder."""
+    file = out.resolve()
+    there = file.exists()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a"):
+            pass
+    except OSError as error:
+        why = "Not a directory" if isinstance(error, FileExistsError) else error.strerror
+        raise ValueError(f"--out {out}: no plan can be written there: {why}: {error.filename}") from None
+    if not there:
+        file.unlink()
 
 
 def measure(

@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import ON_GLOO
 
 from dlslime_torch import _C
+from dlslime_torch.cli import local_ranks
 from dlslime_torch.cli.plan import Row, choose, rows_for, rows_of
 from dlslime_torch.cli.tune import Candidate, Contest, Times, contests, decide
 from dlslime_torch.cli.tune_rank import alias
@@ -94,6 +96,19 @@ def test_tune_refuses_worlds_that_are_none(worlds: str) -> None:
     assert f"error: --worlds {worlds}: must be" in command("tune", "--worlds", worlds, code=1).stdout
 
 
+def test_tune_refuses_a_place_where_it_cannot_write_before_it_measures(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out, why in (
+        (tmp_path, f"Is a directory: {tmp_path}"),
+        (file / "plan", f"Not a directory: {file}"),
+        (file / "folder" / "plan", f"Not a directory: {file}"),
+    ):
+        said = command("tune", "--out", str(out), "--seconds", "60", code=1).stdout
+        assert said.startswith(f"error: --out {out}: no plan can be written there: {why}"), said
+    assert file.read_text() == "mine"
+
+
 def test_tune_says_what_its_ranks_died_of(tmp_path: Path) -> None:
     """An engine that is not allowed to connect them: here one whose interface is none."""
     said = command(
@@ -102,6 +117,22 @@ def test_tune_says_what_its_ranks_died_of(tmp_path: Path) -> None:
     assert "failed:" in said
     assert "DLSLIME_INTERFACE=nope" in said
     assert not (tmp_path / "plan").exists()
+
+
+def test_ranks_that_have_started_end_where_another_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[str]] = []
+    start = local_ranks._start
+
+    def fail_the_third(*arguments: Any) -> subprocess.Popen[str]:
+        if len(started) == 2:
+            raise OSError("no more processes")
+        started.append(start(*arguments))
+        return started[-1]
+
+    monkeypatch.setattr(local_ranks, "_start", fail_the_third)
+    with pytest.raises(OSError, match="no more processes"):
+        list(local_ranks.run_ranks("dlslime_torch.cli.tune_rank", 3, {}, 60.0))
+    assert [rank.returncode is None for rank in started] == [False, False]
 
 
 def test_importing_the_package_imports_no_command_line() -> None:
