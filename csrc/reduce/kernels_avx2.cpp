@@ -18,25 +18,13 @@ struct Halves8 {
     value = _mm256_blendv_ps(value, nan, _mm256_cmp_ps(value, value, _CMP_UNORD_Q));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
   }
-  template <class Finish>
-  static __m256 finished(__m256 value, Finish finish) {
-    return finish(value);
-  }
   static __m256 load_wide(const float* in) { return _mm256_loadu_ps(in); }
   static void store_wide(float* out, __m256 value) { _mm256_storeu_ps(out, value); }
 };
 
 struct Brains16 {
   using Format = Bf16;
-  // The elements at even places, and those at odd ones: neither need a shuffle to be widened.
-  struct Pair {
-    __m256 even, odd;
-    Pair& operator+=(const Pair& other) {
-      even += other.even;
-      odd += other.odd;
-      return *this;
-    }
-  };
+  using Pair = EvenOdd<Halves8>;
   static constexpr size_t kLanes = 16;
   static constexpr int kOdd = 0xaa;
 
@@ -45,12 +33,6 @@ struct Brains16 {
     const __m256i odd = _mm256_and_si256(both, _mm256_set1_epi32(-0x10000));
     return {_mm256_castsi256_ps(_mm256_slli_epi32(both, 16)), _mm256_castsi256_ps(odd)};
   }
-  template <class Finish>
-  static Pair finished(const Pair& value, Finish finish) {
-    return {finish(value.even), finish(value.odd)};
-  }
-  // The upper halves of all elements, one more where the lower ones exceed a half, or are one and the upper is odd. A sum is never a NaN
-  // that shows in its lower half only: those it is made of show in their upper halves.
   static void store(uint16_t* out, const Pair& value) {
     const __m256i even = _mm256_castps_si256(value.even), odd = _mm256_castps_si256(value.odd);
     const __m256i half = _mm256_set1_epi16(-0x8000);

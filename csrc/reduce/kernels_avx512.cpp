@@ -21,25 +21,13 @@ struct Halves16 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
                         _mm512_maskz_cvtps_ph(kAll, value, _MM_FROUND_TO_NEAREST_INT));
   }
-  template <class Finish>
-  static __m512 finished(__m512 value, Finish finish) {
-    return finish(value);
-  }
   static __m512 load_wide(const float* in) { return _mm512_loadu_ps(in); }
   static void store_wide(float* out, __m512 value) { _mm512_storeu_ps(out, value); }
 };
 
 struct Brains32 {
   using Format = Bf16;
-  // The elements at even places, and those at odd ones: neither need a shuffle to be widened.
-  struct Pair {
-    __m512 even, odd;
-    Pair& operator+=(const Pair& other) {
-      even += other.even;
-      odd += other.odd;
-      return *this;
-    }
-  };
+  using Pair = EvenOdd<Halves16>;
   static constexpr size_t kLanes = 32;
   static constexpr __mmask16 kAll = 0xffff;
   static constexpr __mmask32 kEven = 0x55555555, kOdd = 0xaaaaaaaa;
@@ -49,12 +37,6 @@ struct Brains32 {
     const __m512i odd = _mm512_and_si512(both, _mm512_set1_epi32(-0x10000));
     return {_mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, both, 16)), _mm512_castsi512_ps(odd)};
   }
-  template <class Finish>
-  static Pair finished(const Pair& value, Finish finish) {
-    return {finish(value.even), finish(value.odd)};
-  }
-  // The upper halves of all elements, one more where the lower ones exceed a half, or are one and the upper is odd. A sum is never a NaN
-  // that shows in its lower half only: those it is made of show in their upper halves.
   static void store(uint16_t* out, const Pair& value) {
     const __m512i even = _mm512_castps_si512(value.even), odd = _mm512_castps_si512(value.odd);
     const __m512i one = _mm512_set1_epi16(1);

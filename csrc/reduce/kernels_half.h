@@ -1,7 +1,8 @@
 // Sums of float16 and bfloat16, written by hand over vectors that the including file defines, each of kLanes elements of Format:
 //   load and store       the elements as float32, where store rounds to nearest even and makes NaNs canonical
-//   finished             what happens to the sum before it is stored
-// and for float16, which the CPU converts, load_wide and store_wide of float32.
+// and for float16, which the CPU converts, load_wide and store_wide of float32; bfloat16 comes as EvenOdd. Its store takes the upper
+// halves of all elements, one more where the lower ones exceed a half, or are one and the upper is odd. A sum is never a NaN that
+// shows in its lower half only: those it is made of show in their upper halves.
 //
 // Threads, Ownership, Errors, Units, Invariants: as kernels.h. The rest of an array that fills no vector goes
 // through the portable code, which computes the same bits.
@@ -10,6 +11,27 @@
 
 namespace dlslime::reduce_detail {
 namespace {
+
+// The elements at even places, and those at odd ones, in registers as `Halves` has them: neither need a shuffle to be widened.
+template <class Halves>
+struct EvenOdd {
+  decltype(Halves::load(nullptr)) even, odd;
+  EvenOdd& operator+=(const EvenOdd& other) {
+    even += other.even;
+    odd += other.odd;
+    return *this;
+  }
+};
+
+// What happens to a sum before it is stored.
+template <class Floats, class Finish>
+Floats finished(Floats value, Finish finish) {
+  return finish(value);
+}
+template <class Halves, class Finish>
+EvenOdd<Halves> finished(const EvenOdd<Halves>& value, Finish finish) {
+  return {finish(value.even), finish(value.odd)};
+}
 
 template <class Vector>
 void decode_f16(float* out, const void* in, size_t count) {
@@ -38,7 +60,7 @@ void sum_exactly(const Fold& fold, Finish finish) {
   for (; i + Vector::kLanes <= count; i += Vector::kLanes) {
     auto value = Vector::load(in[0] + i);
     for (int k = 1; k < kInputs; ++k) value += Vector::load(in[k] + i);
-    Vector::store(to + i, Vector::finished(value, finish));
+    Vector::store(to + i, finished(value, finish));
   }
   const void* rest[kInputs];
   for (int k = 0; k < kInputs; ++k) rest[k] = in[k] + i;
