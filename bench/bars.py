@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bench import ddp, mpi, processor
+from bench import ddp, floor, mpi, processor
 from bench.cases import ALL
 from bench.limit import copy_key, floor_key, memory_time
 from bench.operations import OPERATIONS
@@ -177,6 +177,24 @@ def _tails(cells: Sequence[Cell]) -> Iterator[Cell]:
         if (key.world, key.backend, key.engines) == (2, OURS, "") and key.op in ALL:
             what = f"p99 / p50 of {key.op} {human(key.size)}"
             yield Cell("p99 / p50, 2 ranks: 5", what, (key,), _spread, 5.0)
+
+
+def alone() -> list[Cell]:
+    """What the floor takes by itself where a bar is close to it, judged by the same bound: no backend can do better."""
+    case = "the floor alone"
+    many = Key(2, "all_reduce_coalesced", 4 * KIB, floor.NAME)
+    what = "200 coalesced all_reduces, against gloo's of 4 KiB"
+    cells = [Cell(case, what, (many, many._replace(backend=GLOO)), _ratio, 0.1)]
+    for op in MOVING[:3]:
+        what = f"{op}, 2 ranks, against openmpi's of 64 KiB"
+        cells.append(Cell(case, what, (floor_key(2, op), Key(2, op, 64 * KIB, MPI)), _ratio, 1.0))
+    crowded = Key(4, "all_reduce_yielding", 8, floor.NAME)
+    what = "all_reduce and sched_yield, 4 ranks on 2 cores"
+    cells.append(Cell(case, what, (crowded,), _micros, 20.0, unit="us"))
+    for op in MOVING[:3]:
+        what = f"all_reduce and sched_yield, 4 ranks, against openmpi's {op} of 64 KiB"
+        cells.append(Cell(case, what, (crowded, Key(4, op, 64 * KIB, MPI)), _ratio, 1.0))
+    return cells
 
 
 def bars() -> list[Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -53,6 +54,12 @@ def _in_place(place: Place, buffers: Buffers) -> None:
     dist.all_reduce(buffers.whole, group=place.group)
 
 
+def _yielding(place: Place, buffers: Buffers) -> None:
+    """For the floor: a call, then a switch to another rank on the same CPU, as ranks that wait for each other make."""
+    dist.all_reduce(buffers.whole, group=place.group)
+    os.sched_yield()
+
+
 def _future(place: Place, buffers: Buffers) -> None:
     """As DDP does it: the waiter sleeps in the future and does nothing for its completion."""
     work: Any = dist.all_reduce(buffers.whole, group=place.group, async_op=True)
@@ -91,6 +98,7 @@ CASES: dict[str, Operation] = {
     "all_reduce_one_by_one": Operation(_one_by_one, _summed, _many, "many"),
     "all_reduce_in_flight": Operation(_in_flight, _summed, _flight, "flight"),
     "all_reduce_in_sequence": Operation(_one_by_one, _summed, _flight, "flight"),
+    "all_reduce_yielding": Operation(_yielding, _summed),
     "all_reduce_shared": Operation(_in_place, _summed, _shared, "all_reduce"),
 }
 ALL = OPERATIONS | CASES | COPY

@@ -94,17 +94,29 @@ def missed(cases: Sequence[Case]) -> list[Verdict]:
     return sorted(found, key=lambda v: -v.cell.excess(v.value or 0.0))
 
 
-def tables(cases: Sequence[Case]) -> list[Table]:
+def cell_lines(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str]]:
+    """Each cell, its figure and its bound."""
+    return [(v.cell.what, v.text, f"{'≥' if v.cell.at_least else '≤'} {v.cell.bound:g}") for v in verdicts]
+
+
+def _listed(title: str, verdicts: Sequence[Verdict]) -> Table:
+    table = Table(title=title)
+    for heading in ("cell", "measured", "bound"):
+        table.add_column(heading)
+    for line in cell_lines(verdicts):
+        table.add_row(*line)
+    return table
+
+
+def tables(cases: Sequence[Case], alone: Sequence[Case]) -> list[Table]:
     overview = Table(title="the bars")
     for heading in ("case", "", "cells", "worst", "where"):
         overview.add_column(heading)
     for name, state, cells, worst, where in case_lines(cases):
         colour = {"reached": "green", "not reached": "red"}.get(state, "yellow")
         overview.add_row(name, f"[{colour}]{state}", cells, worst, where)
-    misses = Table(title="cells that miss their bound")
-    for heading in ("cell", "measured", "bound"):
-        misses.add_column(heading)
-    for verdict in missed(cases):
-        sign = "at least" if verdict.cell.at_least else "at most"
-        misses.add_row(verdict.cell.what, verdict.text, f"{sign} {verdict.cell.bound:g}")
-    return [overview, misses] if misses.rows else [overview]
+    others = [
+        _listed("cells that miss their bound", missed(cases)),
+        _listed("the floor alone, by the same bounds", [v for case in alone for v in case.measured]),
+    ]
+    return [overview, *(table for table in others if table.rows)]

@@ -16,8 +16,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import mpi
-from bench.bars import bars
-from bench.judge import Case, case_lines, judge, missed
+from bench.bars import alone, bars
+from bench.judge import Case, case_lines, cell_lines, judge, missed
 from bench.limit import limit
 from bench.operations import OPERATIONS
 from bench.plots import draw
@@ -49,8 +49,14 @@ def verdicts(cases: Sequence[Case]) -> Iterator[str]:
     if misses:
         yield "Every cell that misses its bound, the worst first:"
         yield ""
-        lines = [(v.cell.what, v.text, f"{'≥' if v.cell.at_least else '≤'} {v.cell.bound:g}") for v in misses]
-        yield from table(("cell", "measured", "bound"), lines)
+        yield from table(("cell", "measured", "bound"), cell_lines(misses))
+
+
+def floors(cases: Sequence[Case]) -> Iterator[str]:
+    yield "The floor by itself, a backend that does nothing, where a bar is close to it:"
+    yield ""
+    measured = [verdict for case in cases for verdict in case.measured]
+    yield from table(("cell", "measured", "bound of the bar"), cell_lines(measured))
 
 
 def figures(rows: Mapping[Key, Row]) -> Iterator[str]:
@@ -114,10 +120,10 @@ def main() -> int:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(run["rows"][0])
         writer.writerows([_round(value) for value in each.values()] for each in run["rows"])
-    cases = judge(bars(), rows)
     lines = [
         *machine(run),
-        *verdicts(cases),
+        *verdicts(judge(bars(), rows)),
+        *floors(judge(alone(), rows)),
         *figures(rows),
         "### Pictures",
         "",
