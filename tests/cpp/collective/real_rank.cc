@@ -61,13 +61,15 @@ RealRank::RealRank(const RealConfig& config, int rank, Blackboard& board)
   std::unique_ptr<ShmEngine> shm;
   check(ShmEngine::create({config.direct_reads}, services, &shm));
   std::unique_ptr<TcpEngine> tcp;
-  if (!config.host_of.empty()) check(TcpEngine::create({}, services, &tcp));
+  const bool tcp_in_use = !config.host_of.empty();
+  if (tcp_in_use) check(TcpEngine::create({}, services, &tcp));
   executor_.with_token([&] {
     executor_.add(reactor_);
     runtime_.add(std::make_unique<ShmVariant>(std::move(shm), config.sharing));
     if (tcp) runtime_.add(std::move(tcp));
   });
-  if (config.progress_threads) executor_.start_progress_thread();
+  // What a rank has sent over TCP may wait in it for room in the socket, also when its operations have ended.
+  if (config.progress_threads || tcp_in_use) executor_.start_progress_thread();
 }
 
 RealRank::~RealRank() {
