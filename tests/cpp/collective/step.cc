@@ -156,12 +156,13 @@ Plan random_plan(uint64_t seed) {
     if (drawn == 0) text += row + "*: flat\n";
     if (drawn == 1) text += row + "600 B: flat\n";
     if (drawn >= 2 && drawn < 4 && !small.empty()) text += row + "600 B: " + small + "\n";
-    if (drawn >= 1 && drawn < 4)
-      text += row + "*: " + (operation == "all_to_all" ? "direct\n" : "shards by 24 KiB\n");
+    if (drawn >= 1 && drawn < 4) text += row + "*: shards by 24 KiB\n";
   };
   on_hosts("all_reduce", "direct");
   on_hosts("broadcast", "tree");
-  for (const char* operation : {"all_gather", "reduce_scatter", "all_to_all"}) on_hosts(operation, "");
+  on_hosts("all_gather", "");
+  on_hosts("reduce_scatter", "");
+  if (random() % 4 == 0) text += "all_to_all hosts up to *: flat\n";
   return plan_of(text);
 }
 
