@@ -35,7 +35,7 @@ struct Call {
   int root = -1;          // -1: rootless
   uint64_t bytes = 0;     // what all ranks must agree on; 0 where sizes may differ
   uint64_t sequence = 0;  // the how-manieth collective of the group, from 1; its low 32 bits travel
-  // A digest of the sizes of the parts, where they are not alike: all ranks must mean the same.
+  // A digest of the sizes of the parts where they are not alike, and of vectors that travel as one: all ranks must mean the same.
   uint32_t parts = 0;
   uint32_t history = 0;   // a digest of all collectives before it: ranks that parted unnoticed notice now
   uint64_t previous = 0;  // what() of the one before it, to say where they parted
@@ -46,7 +46,7 @@ struct Call {
   static Call from(const Fingerprint& fingerprint);
   static Call from_what(uint64_t what);
   uint32_t history_with_it() const;  // the history of the next one
-  std::string describe() const;      // "all_reduce(sum, 1024 x float32, 4096 bytes) #12"
+  std::string describe() const;      // "all_reduce(sum, 1024 x float32)"
 };
 
 const char* name_of(CollectiveKind kind);

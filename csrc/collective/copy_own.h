@@ -1,4 +1,10 @@
-// copy_own, copy_beside: a rank's own part, from its input to its output, which no engine moves. To be awaited under the token.
+// copy_own, copy_beside: a rank's own part, from its input to its output, which no engine moves.
+//
+// Threads:    awaited under the token; long parts are copied without it.
+// Ownership:  both buffers are the operation's.
+// Errors:     none of its own; what is awaited is resumed with a Failure where the operation has been stopped.
+// Units:      bytes.
+// Invariants: the two do not overlap, or are the same memory.
 #pragma once
 #include "base/streaming_copy.h"
 #include "base/task.h"

@@ -15,6 +15,7 @@
 #include "collective/hosts.h"
 #include "collective/plan.h"
 #include "collective/route.h"
+#include "collective/scratch.h"
 #include "engine/shared_pages.h"
 #include "message/channel.h"
 
@@ -22,22 +23,6 @@ namespace dlslime {
 
 class Hierarchy;
 class LocalGroup;
-
-// Memory for what others send, kept from one collective to the next.
-class Scratch {
- public:
-  std::byte* get(size_t bytes) {
-    if (bytes > size_) {
-      memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
-      size_ = bytes;
-    }
-    return memory_.get();
-  }
-
- private:
-  std::unique_ptr<std::byte[]> memory_;
-  size_t size_ = 0;
-};
 
 class Group final : public Scope, public ChannelListener {
  public:
@@ -121,7 +106,7 @@ class Group final : public Scope, public ChannelListener {
   Channel channel_;
   std::unique_ptr<LocalGroup> local_;
   std::unique_ptr<Hierarchy> hierarchy_;
-  Scratch scratch_;
+  Scratch scratch_{*this};
   Call current_;
   static constexpr size_t kRecent = 16;
   std::array<Fingerprint, kRecent> recent_{};  // who only gives is ahead of those who wait for it

@@ -61,17 +61,17 @@ Status GroupBuilder::meet(const std::vector<std::string>& hellos) {
   return {};
 }
 
-// The first engine that could share memory with anybody, and with whom.
-Together GroupBuilder::expected_together() const {
+// The first engine that could share memory with anybody, and with whom. Not with more than slots are cut for.
+Together GroupBuilder::expected_together() {
   for (Engine* engine : allowed()) {
     Together together{std::string(engine->name()), {}};
     for (int rank = 0; rank < spec_.size; ++rank) {
       if (rank == spec_.rank || outlooks_[size_t(rank)].on(engine->name())->ok())
         together.ranks.push_back(rank);
     }
-    const size_t most = size_t(LocalGroup::kMaxRanks);
-    if (engine->capabilities().shared_pages && together.ranks.size() > 1 && together.ranks.size() <= most)
-      return together;
+    if (!engine->capabilities().shared_pages || together.ranks.size() < 2) continue;
+    if (together.ranks.size() <= size_t(LocalGroup::kMaxRanks)) return together;
+    crowd_ = together.ranks.size();
   }
   return {};
 }
@@ -171,6 +171,10 @@ void GroupBuilder::agree_on_pages(const std::vector<Blob>& offers) {
     why_no_pages_ = "rank " + std::to_string(rank) + " has none to share" + (why.empty() ? "" : ": " + why);
     hosts_ = Hosts::all_alone(spec_.rank, spec_.size);
     break;
+  }
+  if (crowd_ && why_no_pages_.empty()) {
+    why_no_pages_ = std::to_string(crowd_) + " ranks of the group are on this host, and at most " +
+                    std::to_string(LocalGroup::kMaxRanks) + " can share memory";
   }
   if (!hosts_.has_mates(spec_.rank)) pages_.reset();
 }

@@ -46,7 +46,7 @@ class GroupBuilder {
  private:
   std::vector<std::string> wanted() const;
   std::vector<Engine*> allowed() const;
-  Together expected_together() const;
+  Together expected_together();
   void offer_to(int rank, Blob* offers);
   void offer_pages(Blob* offers);
   Status choose(const std::vector<Blob>& offers);
@@ -72,6 +72,7 @@ class GroupBuilder {
   std::vector<std::shared_ptr<Endpoint>> endpoints_;
   std::unique_ptr<SharedPages> pages_;
   Hosts hosts_;
+  size_t crowd_ = 0;  // ranks that are too many to share memory
   std::string why_no_pages_;
   std::string passed_over_;  // what our own plan was, where rank 0's is another
 };

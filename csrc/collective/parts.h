@@ -31,6 +31,10 @@ Span part(Span whole, size_t i, size_t piece) {
 
 // What rank `rank` of `parts` is responsible for.
 inline size_t shard_bytes(size_t whole, int parts) { return (whole / size_t(parts) + 63) / 64 * 64; }
+// No shard of a vector of so many bytes, or of fewer, is larger: the last one has what rounding left over.
+inline size_t most_in_shard(size_t whole, int parts) {
+  return shard_bytes(whole, parts) + (size_t(parts) + 62) / 64 * 64;
+}
 template <class Span>
 Span shard(Span whole, int parts, int rank) {
   const size_t each = shard_bytes(whole.size(), parts);

@@ -25,11 +25,8 @@
 
 namespace dlslime {
 
-enum class Way : uint8_t {
-  kLocal,
-  kWire,
-  kHosts
-};  // over shared pages, over messages, over both: on several hosts
+// Over shared pages; over messages; over both, on several hosts.
+enum class Way : uint8_t { kLocal, kWire, kHosts };
 inline constexpr Way kWays[] = {Way::kLocal, Way::kWire, Way::kHosts};
 
 enum class Algorithm : uint8_t {

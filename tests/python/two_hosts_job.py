@@ -64,19 +64,26 @@ def messages(rank: int, world: int, size: int) -> None:
     check("ring", got, made(before, size))
 
 
-def floats(rank: int, size: int) -> torch.Tensor:
-    """Such that nearly every sum is rounded."""
+def drawn(rank: int, size: int, dtype: torch.dtype) -> torch.Tensor:
+    """Such that nearly every sum is rounded; of either truth."""
     generator = torch.Generator().manual_seed(1000 + rank)
-    return torch.randn(size, generator=generator) * 10.0 ** torch.randint(-3, 4, (size,), generator=generator)
+    wide = torch.complex128 if dtype.is_complex else torch.float64
+    some = torch.randn(size, generator=generator, dtype=wide)
+    if dtype == torch.bool:
+        return some > 0.7
+    spread = 1 if dtype.itemsize == 1 else 3
+    return (some * 10.0 ** torch.randint(-spread, spread, (size,), generator=generator)).to(dtype)
 
 
 def summed(hosts: list[list[int]], dtype: torch.dtype, size: int) -> torch.Tensor:
     """The ranks of each host in order, then the hosts; rounded to `dtype` once."""
+    adds_up = dtype in (torch.bool, torch.float64) or dtype.is_complex
+    accumulator = dtype if adds_up else torch.float32
     partial = []
     for ranks in hosts:
-        total = floats(ranks[0], size).to(dtype).float()
+        total = drawn(ranks[0], size, dtype).to(accumulator)
         for rank in ranks[1:]:
-            total = total + floats(rank, size).to(dtype).float()
+            total = total + drawn(rank, size, dtype).to(accumulator)
         partial.append(total)
     result = partial[0]
     for total in partial[1:]:
@@ -84,19 +91,29 @@ def summed(hosts: list[list[int]], dtype: torch.dtype, size: int) -> torch.Tenso
     return result.to(dtype)
 
 
+def bits(t: torch.Tensor) -> torch.Tensor:
+    return t.view(torch.uint8)
+
+
+DTYPES = (
+    *(torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.complex64, torch.complex128),
+    *(torch.bool, torch.float8_e4m3fn, torch.float8_e5m2),
+)
+
+
 def same_bits(rank: int, world: int, hosts: list[list[int]]) -> None:
     """On all ranks, and those of the order that docs/collectives.md promises."""
-    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+    for dtype in DTYPES:
         for size in (1, 1000, 70_000, 300_001):
             expected = summed(hosts, dtype, size)
-            t = floats(rank, size).to(dtype)
+            t = drawn(rank, size, dtype)
             dist.all_reduce(t)
-            if not torch.equal(t, expected):
+            if not torch.equal(bits(t), bits(expected)):
                 raise AssertionError(f"all_reduce of {size} {dtype}: {t[:4]} instead of {expected[:4]}")
-            whole, part = floats(rank, size * world).to(dtype), torch.empty(size, dtype=dtype)
+            whole, part = drawn(rank, size * world, dtype), torch.empty(size, dtype=dtype)
             dist.reduce_scatter_tensor(part, whole)
             expected = summed(hosts, dtype, size * world)[rank * size : (rank + 1) * size]
-            if not torch.equal(part, expected):
+            if not torch.equal(bits(part), bits(expected)):
                 raise AssertionError(
                     f"reduce_scatter of {size} {dtype}: {part[:4]} instead of {expected[:4]}"
                 )

@@ -37,7 +37,7 @@ Task<> all_gather(Hierarchy& all, Call call, ConstBytes in, std::span<const Byte
   };
   begin(0);
   co_await meet(all.local, call);
-  co_await copy_own(out[size_t(all.group.rank())], in);
+  co_await copy_beside(out[size_t(all.group.rank())], in);
   for (size_t i = 0; i < chunks; ++i) {
     if (i + 1 < chunks) begin(i + 1);
     co_await rounds[i % 2].all();

@@ -1,6 +1,6 @@
-// All-reduce, by size:
-//   direct           everybody folds what its host contributes and exchanges the result with one rank of each other host.
-//                    Cost: 2a + S c + m + H S b
+// All-reduce, as the plan has it:
+//   direct           everybody folds what its host contributes, gets the result of each other host from one of its ranks, and merges.
+//                    Cost: 2a + S c + m + (H-1) S b
 //   shards           chunk by chunk: each rank folds its shard of the chunk over its host; the ranks of the same shard, one per
 //                    host, merge a part of it each and exchange the results; the host's ranks take each other's shards. Two
 //                    chunks are between the hosts while a third is inside. Cost per chunk: 4a + 2m, in all 2 S c + 2 (H-1)/H S/L b
@@ -20,10 +20,6 @@ Reduction reduction_of(Hierarchy& all, const ReduceSpec& spec, const Call& call)
 Task<> fold_whole(LocalGroup& local, const Reduction& reduction, ConstBytes data, std::byte* to) {
   const int me = local.rank();
   const size_t piece = LocalGroup::kSlotBytes;
-  const auto write = [&](size_t i, std::byte* slot) {
-    const ConstBytes mine = part(data, i, piece);
-    copy({slot, mine.size()}, mine);
-  };
   const auto read = [&](size_t i, uint64_t k) {
     const ConstBytes mine = part(data, i, piece);
     const auto sources = local.sources([&](int p) { return p == me ? mine.data() : local.in_slot(p, k); });
@@ -32,7 +28,7 @@ Task<> fold_whole(LocalGroup& local, const Reduction& reduction, ConstBytes data
   };
   co_await local::in_steps(local, steps_for(data.size(), piece),
                            std::min(data.size(), piece) * size_t(local.size()), true, local::kEverybody,
-                           write, read);
+                           local::staging(local.size() > 1 ? data : ConstBytes()), read);
 }
 
 Task<> small(Hierarchy& all, Call call, ReduceSpec spec, Bytes data) {
@@ -71,21 +67,21 @@ class Pipeline {
         hosts_(all.hosts),
         reduction_(reduction),
         data_(data),
-        size_(all.group.plan().row(call.kind, Way::kHosts, data.size()).chunk),
+        size_(std::clamp<size_t>(data.size(), 64,
+                                 all.group.plan().row(call.kind, Way::kHosts, data.size()).chunk)),
         columns_(hosts_.columns()) {
-    // Rounding leaves the last shard of a chunk, and the last part of a shard, some lines larger than the others.
     const size_t mine = (size_t(columns_) + hosts_.here().size() - 1) / hosts_.here().size();
-    const size_t slack = 64 * size_t(columns_ + 1);
-    own_bytes_ = widened(reduction.dtype, mine * (shard_bytes(size_, columns_) + slack));
-    part_bytes_ = widened(reduction.dtype, shard_bytes(shard_bytes(size_, columns_) + slack, hosts_.count()) +
-                                               64 * size_t(hosts_.count()));
+    const size_t column = most_in_shard(size_, columns_);
+    own_bytes_ = widened(reduction.dtype, mine * column);
+    part_bytes_ = widened(reduction.dtype, most_in_shard(column, hosts_.count()));
     const size_t stage = own_bytes_ + mine * size_t(hosts_.count()) * part_bytes_;
     std::byte* at = all.group.scratch().get(kStages * stage);
     for (int i = 0; i < kStages; ++i, at += stage)
       stages_.push_back({{all.group, call}, {all.group, call}, {}, at, at + own_bytes_});
   }
 
-  size_t chunks() const { return steps_for(data_.size(), size_); }
+  // An empty vector is one chunk: every host still hears of every other one.
+  size_t chunks() const { return std::max<size_t>(1, steps_for(data_.size(), size_)); }
 
   // Inside the host, then on to the others.
   Task<> begin(size_t i) {

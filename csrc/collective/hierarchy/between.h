@@ -1,6 +1,8 @@
 // What hosts exchange: partial results, merged in the order of the hosts, and who talks to whom.
 //
-// Threads: pure, under the token; merge() on any.   Units: bytes.
+// Threads:    under the token; merge() without it.
+// Ownership:  keeps nothing.   Errors: none.   Units: bytes.
+// Invariants: every rank finds the same ranks in the same places; hosts are merged in their order, whoever does it.
 #pragma once
 #include <vector>
 

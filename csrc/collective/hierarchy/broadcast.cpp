@@ -1,6 +1,7 @@
 // Broadcast: down a binomial tree of the hosts, one rank receiving for all of its host; chunk by chunk, so that a host passes on what
 // it has while more comes in. With `shards` the chunks are cut into a shard per column, and each column is a tree of its own.
-// Cost: 2a + S c inside + ceil(log2 H) (m + S/L b), pipelined. The root waits for nobody of its host.
+// Cost: 2a + S c inside + ceil(log2 H) (m + S/L b), pipelined. With `tree` the vector is one chunk and one column: ... (m + S b).
+// Through slots the root waits for none of its host until it is kSlots steps ahead; where they pull, for all of them at the end.
 #include <array>
 
 #include "collective/hierarchy/between.h"

@@ -18,12 +18,4 @@ Hierarchy::Hierarchy(Group& g, Hosts shape, std::unique_ptr<SharedPages> pages)
       pages_(or_alone(std::move(pages))),
       local(g, *pages_, hosts.here()) {}
 
-Status Hierarchy::read(int place, uint64_t address, Bytes into) const {
-  if (into.empty()) return {};
-  const int rank = local.group_rank(place);
-  Status status = local.read_private(place, address, into);
-  if (status.ok()) return status;
-  return std::move(status).during("reading the buffer of rank " + std::to_string(rank)).at_peer(rank);
-}
-
 }  // namespace dlslime

@@ -1,6 +1,11 @@
 // The collectives of a group whose ranks sit on several hosts: shared pages inside each host, messages between them. `call` has
 // been begun; buffers as in collectives.h; at least two hosts, of which at least one has several ranks.
 //
+// Threads:    under the token; bulk work without it.
+// Ownership:  the group owns its Hierarchy, which owns the pages; the buffers are the operation's, and other ranks of the host may
+//             read them until it ends.
+// Errors:     thrown Failures, as LocalGroup and wire::Exchange have them. One ends the group, and with it this.
+// Units:      bytes.
 // Invariants: a reduction folds the ranks of each host in rank order, then these partial results, in the accumulator's type, in the
 //             order of the hosts: the same bits on all ranks, whatever the size and the timing.
 //
@@ -20,9 +25,6 @@ class Hierarchy {
   // `pages`: those of this host's ranks; null where it has only this one.
   Hierarchy(Group& group, Hosts shape, std::unique_ptr<SharedPages> pages);
 
-  // Reads a peer's own memory, at an address that it has published. Only where group.reads_private().
-  Status read(int place, uint64_t address, Bytes into) const;
-
   Group& group;
   const Hosts hosts;
 
@@ -31,9 +33,9 @@ class Hierarchy {
 
  public:
   LocalGroup local;
-  Scratch pulled;  // what was read of others, on its way into a reduction
-  uint64_t lent_until =
-      0;  // the in-step until which this host's ranks read this one's buffers; 0: they don't
+  Scratch pulled{group};  // what was read of others, on its way into a reduction
+  // The in-step until which this host's ranks read this one's buffers; 0: they don't. Of the collective that runs.
+  uint64_t lent_until = 0;
 };
 
 namespace hierarchy {

@@ -1,6 +1,7 @@
 // PagesAlone: "shared" pages of a rank that shares memory with nobody, so that a host of one rank needs no code of its own.
 //
-// Threads, ownership: as SharedPages.   Invariants: nobody else reads them; untouched memory is not used.
+// Threads, ownership, errors, units: as SharedPages; attach() and read_private() always succeed.
+// Invariants: nobody else reads them; its slots are never written, so that they take no memory.
 #pragma once
 #include <cstdlib>
 
@@ -24,7 +25,7 @@ class PagesAlone final : public SharedPages {
   void publish(size_t line, uint64_t value) override {
     words_[0][line].word.store(value, std::memory_order_release);
   }
-  size_t give_back(size_t) override { return layout_.data_bytes; }  // its slots are never written
+  size_t give_back(size_t) override { return layout_.data_bytes; }
   bool can_read_private() const override { return true; }
   Status read_private(int, uint64_t address, std::span<std::byte> into) const override {
     std::memcpy(into.data(), reinterpret_cast<const std::byte*>(address), into.size());

@@ -1,6 +1,7 @@
 #include "collective/hierarchy/pull.h"
 
 #include "collective/hierarchy/between.h"
+#include "collective/local/pull.h"
 
 namespace dlslime::hierarchy {
 namespace {
@@ -23,35 +24,32 @@ const uint64_t* addresses(const LocalGroup& local, int who, uint64_t k) {
   return reinterpret_cast<const uint64_t*>(local.in_slot(who, k));
 }
 
-void check(const Status& status) {
-  if (!status.ok()) throw Failure(status);
-}
-
 // Of my stream, piece by piece, what each peer contributes beside what I do.
 class Folding {
  public:
-  Folding(Hierarchy& all, const Reduction& reduction, const Streams<ConstBytes>& streams, uint64_t k)
-      : all_(all),
-        local_(all.local),
+  Folding(Hierarchy& all, const Reduction& reduction, const Streams<ConstBytes>& streams, uint64_t k,
+          std::byte* to)
+      : local_(all.local),
         reduction_(reduction),
-        streams_(streams),
+        blocks_(streams.blocks(all.local.rank())),
         k_(k),
         piece_(std::max<size_t>(64, piece_of(kAtOnce, local_.size()))),
-        scratch_(all.pulled.get(piece_ * size_t(local_.size()))) {
+        scratch_(all.pulled.get(piece_ * size_t(local_.size()))),
+        to_(to) {
     for (int p = 0; p < local_.rank(); ++p) before_ += streams.blocks(p).size();
   }
 
-  Status run(std::byte* to) {
-    const auto& blocks = streams_.blocks(local_.rank());
-    for (size_t b = 0; b < blocks.size(); ++b) {
-      for (size_t i = 0; i < steps_for(blocks[b].size(), piece_); ++i) {
-        const ConstBytes own = part(blocks[b], i, piece_);
-        if (Status status = read(b, i * piece_, own.size()); !status.ok()) return status;
-        const auto sources =
-            local_.sources([&](int p) { return p == local_.rank() ? own.data() : place(p); });
-        reduce_partial(reduction_, to, sources, own.size() / size_of(reduction_.dtype));
-        to += widened(reduction_.dtype, own.size());
-      }
+  bool done() const { return block_ == blocks_.size(); }
+  Status turn() {
+    for (size_t bytes = 0; bytes < local::kPullBytes && !done();) {
+      const ConstBytes own = blocks_[block_].subspan(from_, std::min(piece_, blocks_[block_].size() - from_));
+      if (Status status = read(own.size()); !status.ok()) return status;
+      const auto sources = local_.sources([&](int p) { return p == local_.rank() ? own.data() : place(p); });
+      reduce_partial(reduction_, to_, sources, own.size() / size_of(reduction_.dtype));
+      to_ += widened(reduction_.dtype, own.size());
+      bytes += own.size() * size_t(local_.size());
+      from_ += own.size();
+      if (from_ == blocks_[block_].size()) ++block_, from_ = 0;
     }
     return {};
   }
@@ -60,23 +58,24 @@ class Folding {
   static constexpr size_t kAtOnce = 256 << 10;  // of all peers together: the fold finds it in the cache
 
   std::byte* place(int p) const { return scratch_ + size_t(p) * piece_; }
-  Status read(size_t block, size_t offset, size_t bytes) {
+  Status read(size_t bytes) {
     for (int p = 0; p < local_.size(); ++p) {
       if (p == local_.rank()) continue;
-      const uint64_t address = addresses(local_, p, k_)[before_ + block] + offset;
-      if (Status status = all_.read(p, address, {place(p), bytes}); !status.ok()) return status;
+      const uint64_t address = addresses(local_, p, k_)[before_ + block_] + from_;
+      if (Status status = local_.read_private(p, address, {place(p), bytes}); !status.ok()) return status;
     }
     return {};
   }
 
-  Hierarchy& all_;
   LocalGroup& local_;
   const Reduction& reduction_;
-  const Streams<ConstBytes>& streams_;
+  const std::vector<ConstBytes>& blocks_;
   const uint64_t k_;
   const size_t piece_;
   std::byte* const scratch_;
-  size_t before_ = 0;  // blocks of streams before mine: where its addresses begin
+  std::byte* to_;
+  size_t block_ = 0, from_ = 0;  // what is folded next
+  size_t before_ = 0;            // blocks of streams before mine: where its addresses begin
 };
 
 }  // namespace
@@ -93,17 +92,11 @@ Task<> share_by_pull(Hierarchy& all, const Streams<Bytes>& streams) {
   Addresses(local.in_slot(me, k)).add(streams.blocks(me));
   local.publish(LocalGroup::kPosted, k);
   co_await local.all(LocalGroup::kPosted, k);
-  Status status;
-  co_await bulk([&all, &local, &streams, &status, me, k] {
-    for (int i = 1; i < local.size() && status.ok(); ++i) {
-      const int p = (me + i) % local.size();
-      const auto& blocks = streams.blocks(p);
-      for (size_t b = 0; b < blocks.size() && status.ok(); ++b)
-        status = all.read(p, addresses(local, p, k)[b], blocks[b]);
-    }
-  });
-  check(status);
-  co_await local.lent(-1);
+  for (int i = 1; i < local.size(); ++i) {
+    const int p = (me + i) % local.size();
+    const uint64_t* const theirs = addresses(local, p, k);
+    co_await local::pull_blocks(local, p, streams.blocks(p), true, [theirs](size_t b) { return theirs[b]; });
+  }
   local.publish(LocalGroup::kConsumed, k);
 }
 
@@ -117,12 +110,7 @@ Task<> give_by_pull(Hierarchy& all, int from, Bytes data) {
     local.publish(LocalGroup::kPosted, k);
   } else {
     co_await local.one(from, LocalGroup::kPosted, k);
-    Status status;
-    co_await bulk([&all, &local, &status, data, from, k] {
-      status = all.read(from, addresses(local, from, k)[0], data);
-    });
-    check(status);
-    co_await local.lent(from);
+    co_await local::pull_one(local, from, addresses(local, from, k)[0], data, data.size() > kLargeCopy);
   }
   local.publish(LocalGroup::kConsumed, k);
 }
@@ -136,11 +124,13 @@ Task<> fold_by_pull(Hierarchy& all, const Reduction& reduction, const Streams<Co
   for (int p = 0; p < local.size(); ++p) mine.add(streams.blocks(p));
   local.publish(LocalGroup::kPosted, k);
   co_await local.all(LocalGroup::kPosted, k);
-  Folding folding(all, reduction, streams, k);
-  Status status;
-  co_await bulk([&folding, &status, to] { status = folding.run(to); });
-  check(status);
-  co_await local.lent(-1);
+  Folding folding(all, reduction, streams, k, to);
+  while (!folding.done()) {
+    Status status;
+    co_await bulk([&folding, &status] { status = folding.turn(); });
+    if (!status.ok()) throw Failure(status);
+    co_await local.lent(-1);
+  }
   local.publish(LocalGroup::kConsumed, k);
 }
 

@@ -1,8 +1,6 @@
 // Reduce-scatter: the ranks of a host fold their own parts and those of the other hosts' ranks, each some of them, send these partial
 // results to their owners, and merge what comes for their own; chunk by chunk, one between the hosts while the next is folded.
 // Cost: 2a + m + S c + S/L g inside, (H-1)/N S b between, S being the whole input.
-#include <array>
-
 #include "collective/hierarchy/between.h"
 #include "collective/hierarchy/streams.h"
 
@@ -11,9 +9,8 @@ namespace {
 
 struct Round {
   wire::Exchange exchange;
-  std::byte*
-      own;  // this host's partial results of the parts that I fold, one after the other; my own part first
-  std::byte* incoming;  // the other hosts', of my own part
+  // This host's partial results of the parts that I fold, one after the other, my own part first; the other hosts', of my own part.
+  std::byte *own, *incoming;
 };
 
 class Scatter {
@@ -26,9 +23,10 @@ class Scatter {
         out_(out) {
     reduction_.divisor = all.group.size();
     const size_t chunk = all.group.plan().row(call.kind, Way::kHosts, largest(in)).chunk;
-    piece_ = std::max<size_t>(chunk / most_folded() / 64 * 64, 64);
+    const size_t folded = most_folded();
+    piece_ = std::max<size_t>(chunk / folded / 64 * 64, 64);
     const size_t wide = hierarchy::widened(spec.dtype, piece_);
-    const size_t own = most_folded() * wide, incoming = size_t(hosts_.count()) * wide;
+    const size_t own = folded * wide, incoming = size_t(hosts_.count()) * wide;
     std::byte* const scratch = all.group.scratch().get(2 * (own + incoming));
     for (size_t i = 0; i < 2; ++i) {
       std::byte* const at = scratch + i * (own + incoming);
@@ -76,15 +74,12 @@ class Scatter {
         visit(int(place % hosts_.here().size()), ranks[place]);
     }
   }
-  // The most parts that any rank of any host folds, so that all cut alike.
+  // The most parts that any rank of any host folds, so that all cut alike: a rank of the smallest host.
   size_t most_folded() const {
-    size_t most = 0;
-    for (const auto& here : hosts_.ranks) {
-      size_t folded = 0;
-      for (const auto& there : hosts_.ranks) folded += (there.size() + here.size() - 1) / here.size();
-      most = std::max(most, folded);
-    }
-    return most;
+    size_t smallest = SIZE_MAX, folded = 0;
+    for (const auto& host : hosts_.ranks) smallest = std::min(smallest, host.size());
+    for (const auto& host : hosts_.ranks) folded += (host.size() + smallest - 1) / smallest;
+    return folded;
   }
   size_t widened(ConstBytes bytes) const { return hierarchy::widened(reduction_.dtype, bytes.size()); }
   std::byte* incoming(const Round& round, int host) const {

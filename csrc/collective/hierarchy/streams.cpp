@@ -30,16 +30,9 @@ Task<> share_by_slots(LocalGroup& local, const Streams<Bytes>& streams) {
 Task<> give_by_slots(LocalGroup& local, int from, Bytes data) {
   const size_t piece = LocalGroup::kSlotBytes;
   const bool gives = local.rank() == from;
-  const auto write = [&](size_t i, std::byte* slot) {
-    const Bytes mine = part(data, i, piece);
-    copy({slot, mine.size()}, mine);
-  };
-  const auto read = [&](size_t i, uint64_t k) {
-    const Bytes mine = part(data, i, piece);
-    copy(mine, {local.in_slot(from, k), mine.size()});
-  };
   co_await local::in_steps(local, steps_at_least_one(data.size(), piece), std::min(data.size(), piece), gives,
-                           gives ? local::kNobody : from, write, read);
+                           gives ? local::kNobody : from, local::staging(data),
+                           local::taking(local, from, data));
 }
 
 Task<> fold_by_slots(LocalGroup& local, const Reduction& reduction, const Streams<ConstBytes>& streams,

@@ -12,10 +12,7 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
   const Algorithm chosen = local.group().choose(call.kind, Way::kLocal, data.size());
   const bool tiny = chosen == Algorithm::kLine, staged = chosen == Algorithm::kStaged;
   const size_t piece = LocalGroup::kSlotBytes, bytes = std::min(data.size(), piece);
-  const auto write = [&](size_t i, std::byte* slot) {
-    const auto mine = part(data, i, piece);
-    copy({slot, mine.size()}, mine);
-  };
+  const auto write = staging(data);
   uint64_t first = 0;
   if (staged) first = co_await write_ahead(local, bytes, root, write);
   co_await local.line_free(s);
@@ -33,12 +30,8 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
     co_return;
   }
   if (staged) {
-    const auto read = [&](size_t i, uint64_t k) {
-      const auto mine = part(data, i, piece);
-      copy(mine, {local.in_slot(call.root, k), mine.size()});
-    };
     co_await in_steps(local, steps_for(data.size(), piece), bytes, root, root ? kNobody : call.root, write,
-                      read, first);
+                      taking(local, call.root, data), first);
   }
   local.done(s);
 }

@@ -10,10 +10,7 @@ namespace {
 Task<> collect(LocalGroup& local, Call call, size_t most, ConstBytes in, std::span<const Bytes> out,
                bool writes, bool reads) {
   const size_t piece = LocalGroup::kSlotBytes;
-  const auto write = [&](size_t i, std::byte* slot) {
-    const auto mine = part(in, i, piece);
-    copy({slot, mine.size()}, mine);
-  };
+  const auto write = staging(in);
   const auto read = [&](size_t i, uint64_t k) {
     for (int p = 0; p < local.size(); ++p) {
       if (p == local.rank()) continue;

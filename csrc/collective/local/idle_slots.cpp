@@ -3,32 +3,15 @@
 #include "collective/local/local_group.h"
 
 namespace dlslime {
-namespace {
-constexpr Nanos kIdle = std::chrono::seconds(1);
-}
 
-void IdleSlots::watch() {
-  Group& group = local_.group();
-  watching_ = true;
-  next_ = 0;
-  seen_ = group.finished();
-  group.executor().later(*this, group.executor().clock().now() + kIdle);
-}
+IdleSlots::IdleSlots(LocalGroup& local) : WhenIdle(local.group()), local_(local) {}
 
-Nanos IdleSlots::run(Nanos now) {
-  const Group& group = local_.group();
-  if (!group.failed().ok()) return kNever;  // it goes soon
-  const bool between = group.current().sequence == group.finished();
-  if (!between || std::exchange(seen_, group.finished()) != group.finished() || !local_.slots_unused()) {
-    next_ = 0;
-    return now + kIdle;
-  }
-  const auto [next, last] = local_.give_back(next_);
-  next_ = next;
-  if (!last) return now;
-  given_back_ = local_.steps();
-  watching_ = false;
-  return kNever;
+bool IdleSlots::unused() const { return local_.slots_unused(); }
+
+std::pair<size_t, bool> IdleSlots::give_back(size_t from) {
+  const auto given = local_.give_back(from);
+  if (given.second) given_back_ = local_.steps();
+  return given;
 }
 
 }  // namespace dlslime

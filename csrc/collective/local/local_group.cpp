@@ -31,6 +31,14 @@ std::vector<int> LocalGroup::ahead(uint64_t s) const {
   return ranks;
 }
 
+Status LocalGroup::read_private(int who, uint64_t address, Bytes into) const {
+  if (into.empty()) return {};
+  Status read = pages_.read_private(who, address, into);
+  if (read.ok()) return read;
+  const int peer = group_rank(who);
+  return std::move(read).during("reading the buffer of rank " + std::to_string(peer)).at_peer(peer);
+}
+
 bool LocalGroup::slots_unused() const {
   for (int who = 0; who < size(); ++who) {
     if (pages_.read(who, kConsumed) < in_step_ || pages_.read(who, kTaken) < out_step_) return false;

@@ -92,10 +92,8 @@ class LocalGroup {
   };
   std::span<Sent> table(int who, uint64_t s) const;
   void show_parts(std::span<const ConstBytes> parts, uint64_t s);  // in my table; before post()
-  // Out of a peer's buffer. What was read counts only once lent() has been awaited after it.
-  Status read_private(int who, uint64_t address, Bytes into) const {
-    return pages_.read_private(who, address, into);
-  }
+  // Out of a peer's buffer, at an address that it has posted. What was read counts only once lent() has been awaited after it.
+  Status read_private(int who, uint64_t address, Bytes into) const;
   void take_back() { pages_.publish(kTakenBack, 1); }
   void done(uint64_t s) {
     pages_.publish(kDone, s);

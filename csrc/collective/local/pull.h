@@ -1,34 +1,49 @@
 // Pulling: every rank copies what it needs out of its peers' own buffers (process_vm_readv or its like), where the plan says so.
 //
-// Cost:       one copy a byte instead of two, and two words more than staging: the owner may not return before all have read.
+// Threads:    under the token; the reading itself without it.
+// Ownership:  buffers are their owners', and only ever read; what is read goes into the operation's own.
 // Errors:     a buffer that can't be read ends the collective with the engine's reason, naming the rank.
-// Invariants: buffers are only ever read; addresses hold for the operation in whose line they were posted. Whoever has pulled
-//             publishes kDone; an owner waits for that of its readers. One that fails takes its buffers back (kTakenBack) before
-//             its caller hears of it; whoever has read them meanwhile fails with it.
+// Units:      bytes.
+// Invariants: addresses hold for the operation, or the step, in which they were posted. Whoever has pulled publishes that (kDone,
+//             kConsumed); an owner waits for that of its readers. One that fails takes its buffers back (kTakenBack) before its
+//             caller hears of it; whoever has read them meanwhile fails with it.
+//
+// Cost: one copy a byte instead of two, and two words more than staging: the owner may not return before all have read.
 #pragma once
 #include "collective/local/local_group.h"
 
 namespace dlslime::local {
 
-// Longer reads are cut, so that an abort or a deadline is seen in between.
+// What is read in a turn: longer reads are cut, so that an abort, a deadline or another operation is seen in between.
 inline constexpr size_t kPullBytes = 1 << 20;
 
 inline bool pulls(LocalGroup& local, const Call& call, uint64_t bytes) {
   return local.group().choose(call.kind, Way::kLocal, bytes) == Algorithm::kPull;
 }
 
-// `large`: all that is pulled in a row is.
-inline Task<> pull_one(LocalGroup& local, int who, uint64_t address, Bytes into, bool large) {
-  for (size_t i = 0; i < steps_for(into.size(), kPullBytes); ++i) {
-    const Bytes piece = part(into, i, kPullBytes);
-    const uint64_t at = address + i * kPullBytes;
+// A peer's blocks, one after the other; address(b) says where it has block b. `large`: all that is pulled in a row is.
+template <class Address>
+Task<> pull_blocks(LocalGroup& local, int who, std::span<const Bytes> blocks, bool large, Address address) {
+  size_t block = 0, from = 0;
+  while (block < blocks.size()) {
     Status read;
-    co_await bulk_if(large, [&local, &read, who, at, piece] { read = local.read_private(who, at, piece); });
-    if (read.ok()) co_await local.lent(who);
-    if (read.ok()) continue;
-    const int peer = local.group_rank(who);
-    throw Failure(read.during("reading the buffer of rank " + std::to_string(peer)).at_peer(peer));
+    co_await bulk_if(large, [&local, &read, &block, &from, &address, blocks, who] {
+      for (size_t left = kPullBytes; block < blocks.size() && left && read.ok();) {
+        const Bytes piece = blocks[block].subspan(from, std::min(left, blocks[block].size() - from));
+        read = local.read_private(who, address(block) + from, piece);
+        left -= piece.size();
+        from += piece.size();
+        if (from == blocks[block].size()) ++block, from = 0;
+      }
+    });
+    if (!read.ok()) throw Failure(read);
+    co_await local.lent(who);
   }
+}
+
+inline Task<> pull_one(LocalGroup& local, int who, uint64_t address, Bytes into, bool large) {
+  const size_t blocks = into.empty() ? 0 : 1;
+  co_await pull_blocks(local, who, std::span(&into, blocks), large, [address](size_t) { return address; });
 }
 
 // From everybody, each rank starting with its neighbour, so that not all read the same one at once.

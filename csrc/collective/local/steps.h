@@ -11,6 +11,21 @@ namespace dlslime::local {
 inline constexpr int kNobody = -2;
 inline constexpr int kEverybody = -1;
 
+// For in_steps: a slot full of `data` at a time.
+inline auto staging(ConstBytes data) {
+  return [data](size_t i, std::byte* slot) {
+    const ConstBytes mine = part(data, i, LocalGroup::kSlotBytes);
+    copy({slot, mine.size()}, mine);
+  };
+}
+// And out of it, at the others.
+inline auto taking(const LocalGroup& local, int from, Bytes data) {
+  return [&local, from, data](size_t i, uint64_t k) {
+    const Bytes mine = part(data, i, LocalGroup::kSlotBytes);
+    copy(mine, {local.in_slot(from, k), mine.size()});
+  };
+}
+
 // Which half of a step gives the token away (parts.h): by the sum of what it moves to or from all peers.
 struct Large {
   Large(size_t both) : Large(both > kLargeCopy, both > kLargeCopy) {}  // each half moves so many bytes

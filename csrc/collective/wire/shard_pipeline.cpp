@@ -25,13 +25,13 @@ class Pipeline {
                 Stage{{group, call}, {group, call}, {}, scratch + incoming_bytes(group, chunk)}} {}
 
   static size_t incoming_bytes(const Group& group, size_t chunk) {
-    return slot_bytes(chunk, group.size()) * size_t(group.size());
+    return most_in_shard(chunk, group.size()) * size_t(group.size());
   }
   // An empty vector is one chunk: the calls are still compared.
   size_t chunks() const { return std::max<size_t>(steps_for(data_.size(), size_), 1); }
   Stage& stage(size_t i) { return stages_[i % 2]; }
   std::byte* contribution(Stage& stage, int p) const {
-    return stage.incoming + size_t(p) * slot_bytes(size_, group_.size());
+    return stage.incoming + size_t(p) * most_in_shard(size_, group_.size());
   }
 
   void begin(size_t i) {
@@ -61,9 +61,6 @@ class Pipeline {
   }
 
  private:
-  // The last shard of a chunk may be larger than the others by what rounding left over.
-  static size_t slot_bytes(size_t chunk, int parts) { return shard_bytes(chunk, parts) + 64 * size_t(parts); }
-
   Group& group_;
   const Bytes data_;
   const int root_;

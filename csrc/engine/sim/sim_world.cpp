@@ -74,7 +74,12 @@ bool SimWorld::deadline_due() {
   clock_.advance_to(deadline);
   deadlines_seen_ = looked_at_ = clock_.now();
   for (auto& host : hosts_) {
-    if (host->runs()) host->executor().with_token([&] { host->executor().check_deadlines(); });
+    if (!host->runs()) continue;
+    Executor& executor = host->executor();
+    executor.with_token([&] {
+      do executor.check_deadlines();
+      while (executor.next_chore() <= clock_.now());  // a chore that goes on at once
+    });
   }
   wake_all();
   return true;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "collective/local/local_group.h"
 #include "collective/sim_program.h"
 
 namespace dlslime {
@@ -106,6 +107,38 @@ TEST(Agreement, PrivateMemoryIsReadWhereAllCan) {
       for (const Rank& rank : meet(config, {Plan(), Plan(), Plan()}))
         EXPECT_EQ(rank.reads_private, pages && can);
     }
+  }
+}
+
+// One more than slots are cut for. Only what each rank says: a world of so many would take long.
+TEST(Agreement, TooManyRanksOnAHostAreTold) {
+  constexpr int kMany = LocalGroup::kMaxRanks + 1;
+  for (const int ranks : {kMany - 1, kMany}) {
+    SimConfig config = quiet();
+    config.ranks = ranks;
+    std::vector<std::string> hellos, offers;
+    SimWorld world(config);
+    std::deque<Messenger> messengers;
+    std::deque<GroupBuilder> builders;
+    for (int rank = 0; rank < ranks; ++rank) {
+      SimHost& host = world.host(rank);
+      Messenger& messenger = messengers.emplace_back(host.executor(), host.regions());
+      builders.emplace_back(host.runtime(), messenger, GroupBuilder::Spec{"world", rank, ranks, {}, {}});
+      hellos.push_back(builders.back().hello());
+    }
+    for (GroupBuilder& builder : builders) {
+      ASSERT_TRUE(builder.meet(hellos).ok());
+      offers.push_back(builder.offers());
+    }
+    std::unique_ptr<Group> group;
+    ASSERT_TRUE(builders[0].connect(offers, &group).ok());
+    EXPECT_EQ(bool(group->local()), ranks < kMany);
+    std::string said;
+    for (const Notice& notice : builders[0].notices()) said += notice.text;
+    EXPECT_EQ(said.find("257 ranks of the group are on this host, and at most 256 can share memory") !=
+                  std::string::npos,
+              ranks == kMany)
+        << said;
   }
 }
 

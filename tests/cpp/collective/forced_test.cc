@@ -55,15 +55,20 @@ std::vector<Step> program(const PlanChoice& choice, int ranks) {
 
 class Forced : public testing::TestWithParam<PlanChoice> {};
 
+// A large host with one that stands alone; or two of two, interleaved, and one that stands alone.
+std::vector<int> hosts_of(int ranks, uint64_t seed) {
+  constexpr int kLayouts[][5] = {{0, 0, 1, 0, 0}, {0, 1, 0, 1, 2}};
+  const int* const layout = kLayouts[seed % std::size(kLayouts)];
+  return {layout, layout + ranks};
+}
+
 TEST_P(Forced, InTheSimulator) {
-  for_each_seed(10, [](uint64_t seed) {
+  for_each_seed(20, [](uint64_t seed) {
     const int ranks = int(seed % 5) + 1;
     SimConfig config = SimConfig::for_seed(seed, ranks);
     config.shared_pages = GetParam().way != Way::kWire;
-    config.read_private = seed > 5;
-    if (GetParam().way == Way::kHosts) {
-      for (int rank = 0; rank < ranks; ++rank) config.host_of.push_back(rank % 3 / 2);
-    }
+    config.read_private = seed > 10;
+    if (GetParam().way == Way::kHosts) config.host_of = hosts_of(ranks, seed / 5);
     const bool pull_inside = GetParam().way == Way::kHosts && config.read_private;
     SimScript script(seed, ranks, program(GetParam(), ranks), forcing(GetParam(), pull_inside));
     const SimResult result = run_simulated(config, script.program());
@@ -72,15 +77,16 @@ TEST_P(Forced, InTheSimulator) {
 }
 
 TEST_P(Forced, OverRealMemory) {
-  if (GetParam().way == Way::kHosts) GTEST_SKIP() << "real ranks are threads of one host";
-  for (int ranks = 1; ranks <= 5; ++ranks) {
-    const bool local = GetParam().way == Way::kLocal;
-    RealConfig config =
-        RealConfig::for_seed(uint64_t(ranks), local ? Sharing::kOnePlace : Sharing::kMessages);
-    config.direct_reads = true;
+  const bool hosts = GetParam().way == Way::kHosts;
+  const Sharing sharing = GetParam().way == Way::kWire ? Sharing::kMessages : Sharing::kOnePlace;
+  for (uint64_t seed = 0; seed < (hosts ? 10 : 5); ++seed) {
+    const int ranks = int(seed % 5) + 1;
+    RealConfig config = RealConfig::for_seed(seed, sharing);
+    if (hosts) config.host_of = hosts_of(ranks, seed / 5);
+    config.direct_reads = !hosts || seed % 2;
     config.ranks = ranks;
     config.steps = program(GetParam(), ranks);
-    config.plan = forcing(GetParam());
+    config.plan = forcing(GetParam(), hosts && config.direct_reads);
     for (const std::string& wrong : run_in_threads(config))
       EXPECT_EQ(wrong, "") << "of " << ranks << " ranks";
   }

@@ -82,7 +82,8 @@ Survivor look_at(const World& world, int rank) {
   return survivor;
 }
 
-// `share`: of the survivors that fail, at least so many percent know it; between hosts more of them wait for a rank that waits.
+// `share`: of the survivors that fail, at least so many percent know it. Fewer do on several hosts: there a rank waits for one rank
+// of each other host, which in turn waits for its own host's frozen rank, and both reach their deadlines at the same time.
 void expect_frozen_rank_named(SimConfig (*config_for)(uint64_t), int share) {
   Tally tally;
   int seeds = 0;
@@ -118,7 +119,7 @@ void expect_frozen_rank_named(SimConfig (*config_for)(uint64_t), int share) {
 }
 
 TEST(Simulation, Freeze) { expect_frozen_rank_named(small_config, 75); }
-TEST(Simulation, FreezeOnHosts) { expect_frozen_rank_named(hosts_config, 50); }
+TEST(Simulation, FreezeOnHosts) { expect_frozen_rank_named(hosts_config, 65); }
 
 }  // namespace
 }  // namespace dlslime

@@ -4,13 +4,23 @@
 #include <random>
 #include <thread>
 
+#include "engine/tcp/tcp_engine.h"
+
 namespace dlslime {
 
 using std::chrono::microseconds;
 
 namespace {
 constexpr Nanos kPatience = std::chrono::minutes(1);  // a bug fails, it does not hang
+
+void check(const Status& status) {
+  if (!status.ok()) throw Failure(status);
 }
+
+std::string host_name(const RealConfig& config, int rank) {
+  return config.host_of.empty() ? "this host" : "host " + std::to_string(config.host_of[size_t(rank)]);
+}
+}  // namespace
 
 // Ladders from "asleep at once", where bells must wake it, to the product's own.
 RealConfig RealConfig::for_seed(uint64_t seed, Sharing sharing) {
@@ -45,17 +55,21 @@ RealRank::RealRank(const RealConfig& config, int rank, Blackboard& board)
       rank_(rank),
       board_(board),
       executor_(clock_, &reactor_, config.ladder),
-      runtime_(executor_, regions_, new_identity("this host")),
+      runtime_(executor_, regions_, new_identity(host_name(config, rank))),
       messenger_(std::make_unique<Messenger>(executor_, regions_)) {
-  std::unique_ptr<ShmEngine> engine;
   const Services services{clock_, executor_, reactor_, regions_, runtime_.self()};
-  const Status made = ShmEngine::create({config.direct_reads}, services, &engine);
-  if (!made.ok()) throw Failure(made);
+  std::unique_ptr<ShmEngine> shm;
+  check(ShmEngine::create({config.direct_reads}, services, &shm));
+  std::unique_ptr<TcpEngine> tcp;
+  const bool tcp_in_use = !config.host_of.empty();
+  if (tcp_in_use) check(TcpEngine::create({}, services, &tcp));
   executor_.with_token([&] {
     executor_.add(reactor_);
-    runtime_.add(std::make_unique<ShmVariant>(std::move(engine), config.sharing));
+    runtime_.add(std::make_unique<ShmVariant>(std::move(shm), config.sharing));
+    if (tcp) runtime_.add(std::move(tcp));
   });
-  if (config.progress_threads) executor_.start_progress_thread();
+  // What a rank has sent over TCP may wait in it for room in the socket, also when its operations have ended.
+  if (config.progress_threads || tcp_in_use) executor_.start_progress_thread();
 }
 
 RealRank::~RealRank() {
@@ -87,9 +101,6 @@ std::string RealRank::run() {
 }
 
 void RealRank::join() {
-  const auto check = [](const Status& status) {
-    if (!status.ok()) throw Failure(status);
-  };
   const int ranks = config_.ranks;
   GroupBuilder builder(runtime_, *messenger_, {"real", rank_, ranks, {}, config_.plan});
   const auto hellos = board_.exchange(0, rank_, ranks, builder.hello());
@@ -99,7 +110,10 @@ void RealRank::join() {
   });
   const auto offers = board_.exchange(1, rank_, ranks, mine);
   executor_.with_token([&] { check(builder.connect(offers, &group_)); });
-  if (bool(group_->local()) != (config_.sharing != Sharing::kMessages && ranks > 1))
+  const size_t hosts = ranks_by_host(config_.host_of).size();
+  const bool shares = config_.sharing != Sharing::kMessages && ranks > 1;
+  if (bool(group_->local()) != (shares && hosts < 2) ||
+      bool(group_->hierarchy()) != (shares && hosts > 1 && size_t(ranks) > hosts))
     throw Failure(Status(Code::kInternal, "the group does not share memory as it should"));
   board_.meet(ranks);
 }
@@ -113,7 +127,8 @@ std::string RealRank::run_steps() {
     std::deque<GroupOperation> issued;
     const size_t until = std::min(steps.size(), at + 1 + pace() % 3);
     for (; at < until; ++at) {
-      StepRun& run = runs.emplace_back(steps[at], rank_, config_.ranks);
+      StepRun& run =
+          runs.emplace_back(steps[at], rank_, config_.ranks, config_.plan, ranks_by_host(config_.host_of));
       const auto order = steps[at].ordered() ? Operation::Order::kOrdered : Operation::Order::kFree;
       executor_.submit(issued.emplace_back(
           *group_, order, kPatience, [&run](Group& group) { return run.call(group); }, run.name()));

@@ -25,6 +25,8 @@ struct RealConfig {
   std::vector<Step> steps;
   Plan plan;
   Sharing sharing = Sharing::kPages;
+  std::vector<int> host_of =
+      {};  // by rank: made-up hosts, which reach each other over TCP; empty: all are on this one
   bool direct_reads = true;
   Ladder ladder;
   bool progress_threads = false;

@@ -57,7 +57,8 @@ class SimRank : public Scope {
     if (!op.status().ok()) throw Failure(op.status());
   }
 
-  // An orderly end: the others are told, and nothing that they need is lost with this rank; not longer than a second.
+  // An orderly end: the others are told, and nothing that they need is lost with this rank; not longer than ten seconds:
+  // over a slow link with small pipes a large message takes more than one.
   Task<> leave() {
     // In the next pass, as in life: whoever waits outside of the executor sees an operation's end when the pass is over, and by then
     // its failure has been told.
@@ -72,7 +73,7 @@ class SimRank : public Scope {
   struct Leave final : Operation {
     explicit Leave(SimRank& rank)
         : Operation(&rank, Order::kFree,
-                    deadline_after(rank.host.executor().clock(), std::chrono::seconds(1))),
+                    deadline_after(rank.host.executor().clock(), std::chrono::seconds(10))),
           rank(rank) {}
     Task<> body() override {
       for (auto& group : rank.groups) co_await until([&group] { return group->flushed(); });

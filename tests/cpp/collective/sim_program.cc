@@ -30,22 +30,6 @@ SimConfig hosts_config(uint64_t seed) {
   return config;
 }
 
-namespace {
-
-// What of a world's hosts counts for the order of a reduction.
-RanksByHost ranks_by_host(const SimConfig& config) {
-  RanksByHost hosts;
-  if (!config.shared_pages) return hosts;
-  for (size_t rank = 0; rank < config.host_of.size(); ++rank) {
-    const size_t host = size_t(config.host_of[rank]);
-    hosts.resize(std::max(hosts.size(), host + 1));
-    hosts[host].push_back(int(rank));
-  }
-  return hosts;
-}
-
-}  // namespace
-
 SimProgram SimScript::program() {
   return [this](SimHost& host) { return play(host); };
 }
@@ -67,7 +51,8 @@ Task<> SimScript::play(SimHost& host) {
 Task<> SimScript::run_steps(SimRank& rank, Runs& runs) {
   const int me = rank.host.rank();
   SimWorld& world = rank.host.world();
-  const RanksByHost hosts = ranks_by_host(world.config());
+  const RanksByHost hosts =
+      world.config().shared_pages ? ranks_by_host(world.config().host_of) : RanksByHost();
   co_await rank.join(store_, "world", plan_);
   const auto& steps = steps_[size_t(me)];
   std::mt19937_64 pace(seed_ * 31 + uint64_t(me));
@@ -76,11 +61,7 @@ Task<> SimScript::run_steps(SimRank& rank, Runs& runs) {
     std::vector<GroupOperation*> issued;
     while (runs.size() < until) {
       const Step& step = steps[runs.size()];
-      const auto kind = step.kind == Step::Kind::kReduceScatter ? CollectiveKind::kReduceScatter
-                                                                : CollectiveKind::kAllReduce;
-      const bool flat = plan_.choose(kind, Way::kHosts, 0) == Algorithm::kFlat;
-      StepRun& run =
-          *runs.emplace_back(std::make_unique<StepRun>(step, me, world.size(), flat ? RanksByHost() : hosts));
+      StepRun& run = *runs.emplace_back(std::make_unique<StepRun>(step, me, world.size(), plan_, hosts));
       const auto order = run.step().ordered() ? Operation::Order::kOrdered : Operation::Order::kFree;
       issued.push_back(
           &rank.issue(rank.group(), order, [&run](Group& group) { return run.call(group); }, run.name()));

@@ -10,7 +10,8 @@ namespace {
 
 using K = Step::Kind;
 
-// Sums of floats and rounding to bf16 depend on the order, so they come more often.
+// Sums of floats and rounding to bf16 depend on the order, so they come more often. Every type has two operators: a rank may call
+// the other one (Deviation::kOp).
 constexpr std::pair<ReduceKind, DType> kReductions[] = {
     {ReduceKind::Sum, DType::F32},       {ReduceKind::Sum, DType::F32},
     {ReduceKind::Sum, DType::BF16},      {ReduceKind::Sum, DType::BF16},
@@ -18,8 +19,15 @@ constexpr std::pair<ReduceKind, DType> kReductions[] = {
     {ReduceKind::PremulSum, DType::F32}, {ReduceKind::PremulSum, DType::BF16},
     {ReduceKind::PremulSum, DType::I32}, {ReduceKind::Min, DType::F32},
     {ReduceKind::Max, DType::F32},       {ReduceKind::Max, DType::I32},
+    {ReduceKind::Sum, DType::F64},       {ReduceKind::Avg, DType::F64},
+    {ReduceKind::Avg, DType::C64},       {ReduceKind::PremulSum, DType::C64},
+    {ReduceKind::Sum, DType::C128},      {ReduceKind::PremulSum, DType::C128},
+    {ReduceKind::Sum, DType::Bool},      {ReduceKind::Min, DType::Bool},
+    {ReduceKind::Sum, DType::F8E4M3FN},  {ReduceKind::Avg, DType::F8E4M3FN},
+    {ReduceKind::Sum, DType::F8E5M2},    {ReduceKind::PremulSum, DType::F8E5M2},
 };
-constexpr DType kMoved[] = {DType::I32, DType::F32, DType::BF16, DType::F64, DType::U8};
+constexpr DType kMoved[] = {DType::I32, DType::F32,  DType::BF16,     DType::F64,
+                            DType::U8,  DType::Bool, DType::F8E4M3FN, DType::C128};
 
 void draw_types(Step& step, std::mt19937_64& random) {
   if (step.reduces())
@@ -141,9 +149,20 @@ Plan random_plan(uint64_t seed) {
   maybe("reduce wire up to 512 B: direct\nreduce wire up to *: shards by 24 KiB\n");
   maybe("reduce_scatter wire up to *: shards by 24 KiB\n");
   maybe("broadcast wire up to 2 KiB: tree\nbroadcast wire up to *: spread\n");
-  maybe("all_reduce hosts up to 600 B: direct\nall_reduce hosts up to *: shards by 24 KiB\n");
-  maybe("broadcast hosts up to 600 B: tree\nbroadcast hosts up to *: shards by 24 KiB\n");
-  maybe("all_gather hosts up to *: shards by 24 KiB\nreduce_scatter hosts up to *: shards by 24 KiB\n");
+  // Small sizes, or all of them, by messages alone; or small chunks; or as built in.
+  const auto on_hosts = [&](const std::string& operation, const std::string& small) {
+    const uint64_t drawn = random() % 6;
+    const std::string row = operation + " hosts up to ";
+    if (drawn == 0) text += row + "*: flat\n";
+    if (drawn == 1) text += row + "600 B: flat\n";
+    if (drawn >= 2 && drawn < 4 && !small.empty()) text += row + "600 B: " + small + "\n";
+    if (drawn >= 1 && drawn < 4) text += row + "*: shards by 24 KiB\n";
+  };
+  on_hosts("all_reduce", "direct");
+  on_hosts("broadcast", "tree");
+  on_hosts("all_gather", "");
+  on_hosts("reduce_scatter", "");
+  if (random() % 4 == 0) text += "all_to_all hosts up to *: flat\n";
   return plan_of(text);
 }
 

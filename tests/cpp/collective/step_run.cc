@@ -1,11 +1,21 @@
 #include "collective/step_run.h"
 
+#include <algorithm>
+
 #include "collective/collectives.h"
 #include "message/request.h"
 
 namespace dlslime {
 
 using K = Step::Kind;
+
+bool StepRun::flat(const Plan& plan) const {
+  const bool scatters = step_.kind == K::kReduceScatter;
+  size_t most = scatters ? 0 : step_.count;
+  for (int p = 0; scatters && p < ranks_; ++p) most = std::max(most, step_.part(p));
+  return plan.choose(scatters ? CollectiveKind::kReduceScatter : CollectiveKind::kAllReduce, Way::kHosts,
+                     most * size_of(step_.dtype)) == Algorithm::kFlat;
+}
 
 void StepRun::fill() {
   data_ = made(rank_, 0, step_.kind == K::kAllGather ? step_.part(rank_) : step_.count);

@@ -16,8 +16,11 @@ namespace dlslime {
 class StepRun {
  public:
   // `hosts`: the ranks that share memory, where not all do.
-  StepRun(const Step& step, int rank, int ranks, const RanksByHost& hosts = {})
-      : step_(step), rank_(rank), ranks_(ranks), hosts_(hosts.empty() ? on_one_host(ranks) : hosts) {
+  StepRun(const Step& step, int rank, int ranks, const Plan& plan, const RanksByHost& hosts = {})
+      : step_(step),
+        rank_(rank),
+        ranks_(ranks),
+        hosts_(hosts.empty() || flat(plan) ? on_one_host(ranks) : hosts) {
     fill();
   }
   StepRun(const StepRun&) = delete;
@@ -29,6 +32,7 @@ class StepRun {
   std::string name() const { return step_.name(); }
 
  private:
+  bool flat(const Plan& plan) const;  // combined in rank order, wherever the ranks are
   void fill();
   void fill_parts();
   ByteVector made(int rank, int part, size_t count) const { return dlslime::made(step_, rank, part, count); }

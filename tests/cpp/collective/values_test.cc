@@ -1,7 +1,10 @@
 // The simulated programs prove the order of reductions only if another order gives other bits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "collective/step_values.h"
+#include "reduce/reference.h"
 
 namespace dlslime {
 namespace {
@@ -35,6 +38,8 @@ TEST(StepValues, FloatSumsDependOnTheOrder) {
   EXPECT_GT(differing_by_order(ReduceKind::Sum, DType::F32), kCount / 4);
   EXPECT_GT(differing_by_order(ReduceKind::Avg, DType::F32), kCount / 4);
   EXPECT_GT(differing_by_order(ReduceKind::PremulSum, DType::F32), kCount / 4);
+  EXPECT_GT(differing_by_order(ReduceKind::Sum, DType::F64), kCount / 4);
+  EXPECT_GT(differing_by_order(ReduceKind::PremulSum, DType::C128), kCount / 4);
 }
 
 TEST(StepValues, FloatSumsDependOnTheHosts) {
@@ -48,6 +53,7 @@ TEST(StepValues, OthersDoNot) {
   EXPECT_EQ(differing_by_order(ReduceKind::Sum, DType::I32), 0u);
   EXPECT_EQ(differing_by_order(ReduceKind::Min, DType::F32), 0u);
   EXPECT_EQ(differing_by_order(ReduceKind::Max, DType::F32), 0u);
+  EXPECT_EQ(differing_by_order(ReduceKind::Sum, DType::Bool), 0u);
 }
 
 // Two ranks' sum, rounded, and then the third's: one rounding more than there may be.
@@ -65,6 +71,27 @@ TEST(StepValues, Bf16SumsDependOnWhenTheyAreRounded) {
     wrong += std::abs(twice - once) > std::abs(once) / 512 + 1e-30f;  // half a unit in bf16's last place
   }
   EXPECT_GT(wrong, kCount / 20);
+}
+
+TEST(StepValues, Fp8SumsAreRoundedOnce) {
+  for (const DType dtype : {DType::F8E4M3FN, DType::F8E5M2}) {
+    const Step step = reducing(ReduceKind::Sum, dtype);
+    const ByteVector right = reduced(step, {{0, 1, 2}}, 0, kCount), two = reduced(step, {{0, 1}}, 0, kCount);
+    const ByteVector third = made(step, 2, 0, kCount);
+    size_t wrong = 0;
+    for (size_t i = 0; i < kCount; ++i) {
+      const auto at = [&](const ByteVector& v) { return float(reference::value_of(dtype, unsigned(v[i]))); };
+      wrong += reference::code_of(dtype, at(two) + at(third)) != unsigned(right[i]);
+    }
+    EXPECT_GT(wrong, kCount / 40);
+  }
+}
+
+TEST(StepValues, TruthsAreOfEitherKind) {
+  const Step step = reducing(ReduceKind::Min, DType::Bool);
+  const ByteVector all = reduced(step, {{0, 1}}, 0, kCount);
+  EXPECT_GT(std::ranges::count(all, std::byte{0}), kCount / 4);
+  EXPECT_GT(std::ranges::count(all, std::byte{1}), kCount / 8);
 }
 
 TEST(StepValues, MagnitudesDiffer) {
