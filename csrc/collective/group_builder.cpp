@@ -70,8 +70,9 @@ Together GroupBuilder::expected_together() {
         together.ranks.push_back(rank);
     }
     if (!engine->capabilities().shared_pages || together.ranks.size() < 2) continue;
-    if (together.ranks.size() <= size_t(LocalGroup::kMaxRanks)) return together;
-    crowd_ = together.ranks.size();
+    const bool fits = together.ranks.size() <= size_t(LocalGroup::kMaxRanks);
+    crowd_ = fits ? 0 : together.ranks.size();
+    if (fits) return together;
   }
   return {};
 }

@@ -3,7 +3,7 @@
 // Threads:    under the token.
 // Ownership:  belongs to what belongs to the group, and goes before it.
 // Errors:     none. A group that has failed keeps its memory: it goes soon.
-// Units:      nothing is given back in the first second after the last operation, nearly all of it in the third.
+// Units:      nothing is given back in the first second after the last operation, all of it within a second after that.
 // Invariants: a slice is given back only while this rank is in no collective of the group.
 //
 //   state     what holds                                        moved on by

@@ -27,8 +27,8 @@ Task<> fold_whole(LocalGroup& local, const Reduction& reduction, ConstBytes data
                    mine.size() / size_of(reduction.dtype));
   };
   co_await local::in_steps(local, steps_for(data.size(), piece),
-                           std::min(data.size(), piece) * size_t(local.size()), true, local::kEverybody,
-                           local::staging(local.size() > 1 ? data : ConstBytes()), read);
+                           local::Large(std::min(data.size(), piece) * size_t(local.size())), true,
+                           local::kEverybody, local::staging(local.size() > 1 ? data : ConstBytes()), read);
 }
 
 Task<> small(Hierarchy& all, Call call, ReduceSpec spec, Bytes data) {

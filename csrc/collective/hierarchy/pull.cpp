@@ -92,10 +92,15 @@ Task<> share_by_pull(Hierarchy& all, const Streams<Bytes>& streams) {
   Addresses(local.in_slot(me, k)).add(streams.blocks(me));
   local.publish(LocalGroup::kPosted, k);
   co_await local.all(LocalGroup::kPosted, k);
+  size_t sum = 0;
+  for (int p = 0; p < local.size(); ++p) {
+    for (const Bytes& block : streams.blocks(p)) sum += p == me ? 0 : block.size();
+  }
+  const bool large = sum > kLargeCopy;
   for (int i = 1; i < local.size(); ++i) {
     const int p = (me + i) % local.size();
     const uint64_t* const theirs = addresses(local, p, k);
-    co_await local::pull_blocks(local, p, streams.blocks(p), true, [theirs](size_t b) { return theirs[b]; });
+    co_await local::pull_blocks(local, p, streams.blocks(p), large, [theirs](size_t b) { return theirs[b]; });
   }
   local.publish(LocalGroup::kConsumed, k);
 }

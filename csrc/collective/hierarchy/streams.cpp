@@ -23,16 +23,17 @@ Task<> share_by_slots(LocalGroup& local, const Streams<Bytes>& streams) {
                    [&](Bytes block, size_t at) { copy(block, {local.in_slot(p, k) + at, block.size()}); });
     }
   };
-  co_await local::in_steps(local, steps_at_least_one(longest, piece), std::min(longest, piece) * size_t(n),
-                           true, local::kEverybody, write, read);
+  co_await local::in_steps(local, steps_at_least_one(longest, piece),
+                           local::Large(std::min(longest, piece) * size_t(n)), true, local::kEverybody, write,
+                           read);
 }
 
 Task<> give_by_slots(LocalGroup& local, int from, Bytes data) {
   const size_t piece = LocalGroup::kSlotBytes;
   const bool gives = local.rank() == from;
-  co_await local::in_steps(local, steps_at_least_one(data.size(), piece), std::min(data.size(), piece), gives,
-                           gives ? local::kNobody : from, local::staging(data),
-                           local::taking(local, from, data));
+  co_await local::in_steps(local, steps_at_least_one(data.size(), piece),
+                           local::Large(std::min(data.size(), piece)), gives, gives ? local::kNobody : from,
+                           local::staging(data), local::taking(local, from, data));
 }
 
 Task<> fold_by_slots(LocalGroup& local, const Reduction& reduction, const Streams<ConstBytes>& streams,
@@ -56,8 +57,9 @@ Task<> fold_by_slots(LocalGroup& local, const Reduction& reduction, const Stream
       reduce_partial(reduction, result, sources, own.size() / element);
     });
   };
-  co_await local::in_steps(local, steps_for(longest, piece), std::min(longest, piece) * size_t(n), true,
-                           local::kEverybody, write, read);
+  co_await local::in_steps(local, steps_for(longest, piece),
+                           local::Large(std::min(longest, piece) * size_t(n)), true, local::kEverybody, write,
+                           read);
 }
 
 }  // namespace

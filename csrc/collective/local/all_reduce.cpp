@@ -22,11 +22,7 @@ Task<> all_reduce_inline(LocalGroup& local, Call call, ReduceSpec spec, Bytes da
 
 Task<> all_reduce_one_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
   const uint64_t s = call.sequence;
-  const uint64_t k = local.next_in();
-  co_await local.in_free(k);
-  // Before the line: who sees that, sees it.
-  co_await bulk_if(data.size() > kLargeCopy,
-                   [&local, data, k] { copy({local.in_slot(local.rank(), k), data.size()}, data); });
+  const uint64_t k = co_await write_ahead(local, Large(data.size()), true, staging(data));
   co_await local.line_free(s);
   local.post(call, {.factor = spec.factor});
   co_await local.arrived(s);

@@ -21,6 +21,10 @@ void verify_sizes(LocalGroup& local, const Call& call, std::span<const Bytes> ou
   }
 }
 
+uint64_t largest_sent(std::span<const ConstBytes> in, int me) {
+  return std::max(largest(in.first(size_t(me))), largest(in.subspan(size_t(me) + 1)));
+}
+
 struct Sizes {
   uint64_t most = 0;      // of any rank to any other
   bool all_ahead = true;  // everybody has written its first step
@@ -42,15 +46,10 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
   const int me = local.rank(), n = local.size();
   const uint64_t s = call.sequence;
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
-  const auto write = [&](size_t i, std::byte* slot) {
-    for (int p = 0; p < n; ++p) {
-      const auto theirs = part(in[size_t(p)], i, piece);
-      if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
-    }
-  };
-  const uint64_t mine = largest(in);
-  uint64_t first = co_await write_ahead(local, std::min<size_t>(mine, piece) * size_t(n - 1),
-                                        !pulls(local, call, mine), write);
+  const auto write = staging_pieces(local, in, piece);
+  const uint64_t mine = largest_sent(in, me);
+  const Large ahead(std::min<size_t>(mine, piece) * size_t(n - 1));
+  uint64_t first = co_await write_ahead(local, ahead, !pulls(local, call, mine), write);
   co_await local.line_free(s);
   local.show_parts(in, s);
   local.post(call, {.extent = mine});
@@ -75,8 +74,8 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
       if (p != me) copy(theirs, {local.in_slot(p, k) + size_t(me) * piece, theirs.size()});
     }
   };
-  co_await in_steps(local, steps_for(most, piece), std::min<size_t>(most, piece) * size_t(n - 1), true,
-                    kEverybody, write, read, first);
+  const Large large(std::min<size_t>(most, piece) * size_t(n - 1));
+  co_await in_steps(local, steps_for(most, piece), large, true, kEverybody, write, read, first);
   local.done(s);
 }
 

@@ -11,10 +11,11 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
   const bool root = local.rank() == call.root;
   const Algorithm chosen = local.group().choose(call.kind, Way::kLocal, data.size());
   const bool tiny = chosen == Algorithm::kLine, staged = chosen == Algorithm::kStaged;
-  const size_t piece = LocalGroup::kSlotBytes, bytes = std::min(data.size(), piece);
+  const size_t piece = LocalGroup::kSlotBytes;
+  const Large large(std::min(data.size(), piece));
   const auto write = staging(data);
   uint64_t first = 0;
-  if (staged) first = co_await write_ahead(local, bytes, root, write);
+  if (staged) first = co_await write_ahead(local, large, root, write);
   co_await local.line_free(s);
   local.post(call, {.inline_data = root && tiny ? data : Bytes{}, .address = data.data()});
   if (!root) {
@@ -30,7 +31,7 @@ Task<> broadcast(LocalGroup& local, Call call, Bytes data) {
     co_return;
   }
   if (staged) {
-    co_await in_steps(local, steps_for(data.size(), piece), bytes, root, root ? kNobody : call.root, write,
+    co_await in_steps(local, steps_for(data.size(), piece), large, root, root ? kNobody : call.root, write,
                       taking(local, call.root, data), first);
   }
   local.done(s);

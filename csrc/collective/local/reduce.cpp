@@ -9,13 +9,7 @@ namespace {
 Task<> reduce_at_root(LocalGroup& local, Call call, ReduceSpec spec, Bytes data) {
   const uint64_t s = call.sequence;
   const bool root = local.rank() == call.root;
-  const uint64_t k = local.next_in();
-  if (!root) {
-    co_await local.in_free(k);
-    // Before the line: who sees that, sees it.
-    co_await bulk_if(data.size() > kLargeCopy,
-                     [&local, data, k] { copy({local.in_slot(local.rank(), k), data.size()}, data); });
-  }
+  const uint64_t k = co_await write_ahead(local, Large(data.size()), !root, staging(data));
   co_await local.line_free(s);
   local.post(call, {.factor = spec.factor});
   if (root) {

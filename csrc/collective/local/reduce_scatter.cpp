@@ -11,12 +11,7 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
   const size_t most = largest(in), each = std::min(most, piece);
   const Large large(each * size_t(n - 1) > kLargeCopy, each * size_t(n) > kLargeFold);
-  const auto write = [&](size_t i, std::byte* slot) {
-    for (int p = 0; p < n; ++p) {
-      const auto theirs = part(in[size_t(p)], i, piece);
-      if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
-    }
-  };
+  const auto write = staging_pieces(local, in, piece);
   const uint64_t first = co_await write_ahead(local, large, true, write);
   co_await local.line_free(call.sequence);
   local.post(call, {.factor = spec.factor});

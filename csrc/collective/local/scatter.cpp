@@ -10,12 +10,7 @@ Task<> scatter(LocalGroup& local, Call call, std::span<const ConstBytes> in, Byt
   const int me = local.rank(), n = local.size();
   const bool root = me == call.root;
   const size_t piece = piece_of(LocalGroup::kSlotBytes, n);
-  const auto write = [&](size_t i, std::byte* slot) {
-    for (int p = 0; p < n; ++p) {
-      const auto theirs = part(in[size_t(p)], i, piece);
-      if (p != me) copy({slot + size_t(p) * piece, theirs.size()}, theirs);
-    }
-  };
+  const auto write = staging_pieces(local, in, piece);
   const auto read = [&](size_t i, uint64_t k) {
     const auto mine = part(out, i, piece);
     copy(mine, {local.in_slot(call.root, k) + size_t(me) * piece, mine.size()});

@@ -1,8 +1,14 @@
 // in_steps: the loop that most collectives over shared pages share: write my in-slot, wait for others' in-slots, read them.
 //
+// Threads:    under the token; what is Large without it.
+// Ownership:  vectors are the operation's and stay until it ends.
+// Errors:     those of the waits. A rank whose last operation was another one than its peers', unnoticed, may wait in write_ahead for
+//             those: its call is compared when the group's alarm goes off (Group::begin), a second later.
+// Units:      bytes; steps count slots.
 // Cost:       per step one copy in and one out; a reader waits for the writers of this step only, a writer for the readers of the
 //             step kSlots before, so that ranks drift up to kSlots steps apart. What is written ahead costs no wait of its own.
-// Invariants: every rank of the operation takes part in every step, with `steps` the same everywhere.
+// Invariants: every rank of the operation takes part in every step, with `steps` the same everywhere. A slot that is written ahead is
+//             free (in_free) and complete before its rank's line is posted.
 #pragma once
 #include "collective/local/local_group.h"
 
@@ -18,6 +24,15 @@ inline auto staging(ConstBytes data) {
     copy({slot, mine.size()}, mine);
   };
 }
+// A slot of one piece for each other rank at a time.
+inline auto staging_pieces(const LocalGroup& local, std::span<const ConstBytes> in, size_t piece) {
+  return [me = local.rank(), in, piece](size_t i, std::byte* slot) {
+    for (size_t p = 0; p < in.size(); ++p) {
+      const ConstBytes theirs = part(in[p], i, piece);
+      if (p != size_t(me)) copy({slot + p * piece, theirs.size()}, theirs);
+    }
+  };
+}
 // And out of it, at the others.
 inline auto taking(const LocalGroup& local, int from, Bytes data) {
   return [&local, from, data](size_t i, uint64_t k) {
@@ -28,7 +43,8 @@ inline auto taking(const LocalGroup& local, int from, Bytes data) {
 
 // Which half of a step gives the token away (parts.h): by the sum of what it moves to or from all peers.
 struct Large {
-  Large(size_t both) : Large(both > kLargeCopy, both > kLargeCopy) {}  // each half moves so many bytes
+  explicit Large(size_t both)
+      : Large(both > kLargeCopy, both > kLargeCopy) {}  // each half moves so many bytes
   Large(bool its_write, bool its_read) : write(its_write), read(its_read) {}
   bool write, read;
 };

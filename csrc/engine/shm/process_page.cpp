@@ -105,7 +105,7 @@ Status ShmPeer::read(uint64_t address, std::span<std::byte> into) const {
     const iovec remote[] = {{pointer(address), into.size()}, {pointer(proof_at_), seen.size()}};
     const ssize_t n = process_vm_readv(pid_, local, 2, remote, 2, 0);
     if (n < 0 && errno == ESRCH) return gone();
-    const bool nothing_there = n < 0 && errno == EFAULT;
+    const bool nothing_there = n < 0 && (errno == EFAULT || errno == EPERM);
     if (n <= 0) {
       Status why =
           failed("reading " + std::to_string(into.size()) + " bytes of process " + std::to_string(pid_));

@@ -39,8 +39,8 @@ class ProcessPage {
     void operator()(Nonce* proof) const { munmap(proof, sizeof *proof); }
   };
   SharedMemory memory_;
-  std::unique_ptr<Nonce, Unmap>
-      proof_;  // the page's nonce, where nobody else has it: a forked child finds zeros there
+  // The page's nonce, where nobody else has it: a forked child finds zeros there (Linux 4.14).
+  std::unique_ptr<Nonce, Unmap> proof_;
   // A pipe: peers open its end through /proc, which an eventfd does not allow.
   UniqueFd bell_read_, bell_write_;
 };

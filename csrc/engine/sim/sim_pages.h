@@ -4,7 +4,7 @@
 // Ownership:  a rank's memory lives as long as anybody has attached it; its readers' copies of the words are their own.
 // Errors:     see SharedPages; reading a dead rank's private memory is kPeerDied.
 // Invariants: a later value may overtake an earlier one, which is then dropped. Payload and data are seen at once: whoever
-//             overwrites them before a slow reader has read them shows as wrong data. A private read sees all words as of then.
+//             overwrites them before a slow reader has read them shows as wrong data. A private read sees its owner's words as of then.
 #pragma once
 #include <cstdlib>
 #include <memory>

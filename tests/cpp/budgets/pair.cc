@@ -11,8 +11,9 @@ void check(const Status& status) {
   if (!status.ok()) throw Failure(status);
 }
 
-// Whatever else the machine does meanwhile, nobody here begins to wait: to yield and to sleep would be system calls.
-constexpr Ladder kNeverLate{std::chrono::hours(1), Nanos{0}};
+// Whatever else the machine does meanwhile, nobody begins to wait: to yield and to sleep would be system calls. Deadlines are seen
+// after it.
+constexpr Ladder kNeverLate{std::chrono::seconds(30), Nanos{0}};
 
 class Turn final : public Poller {
  public:
@@ -28,8 +29,8 @@ class Turn final : public Poller {
 
 }  // namespace
 
-Rank::Rank(bool direct_reads)
-    : executor_(clock_, &reactor_, kNeverLate),
+Rank::Rank(bool direct_reads, Ladder ladder)
+    : executor_(clock_, &reactor_, ladder),
       runtime_(executor_, regions_, new_identity("this host")),
       messenger_(std::make_unique<Messenger>(executor_, regions_)) {
   std::unique_ptr<ShmEngine> engine;
@@ -71,7 +72,8 @@ void Rank::join(std::span<Rank* const> ranks) {
   });
 }
 
-Pair::Pair(int subject, bool direct_reads) : subject_(subject), zero_(direct_reads), one_(direct_reads) {
+Pair::Pair(int subject, bool direct_reads)
+    : subject_(subject), zero_(direct_reads, kNeverLate), one_(direct_reads, kNeverLate) {
   Rank* const both[] = {&zero_, &one_};
   Rank::join(both);
   both[subject]->executor().start_progress_thread();

@@ -19,7 +19,7 @@ namespace dlslime::budgets {
 
 class Rank {
  public:
-  explicit Rank(bool direct_reads = true);
+  explicit Rank(bool direct_reads = true, Ladder ladder = {});
   ~Rank();
   Executor& executor() { return executor_; }
   Group& group(size_t number = 0) { return *groups_[number]; }
