@@ -82,6 +82,8 @@ size_t SimPages::give_back(size_t from) {
 bool SimPages::can_read_private() const { return host_.world().config().read_private; }
 
 Status SimPages::read_private(int owner, uint64_t address, std::span<std::byte> into) const {
+  // While it is buried, the others' programs and their memory may be gone.
+  if (!host_.alive()) return {Code::kAborted, "the simulated process is over"};
   const SimHost& peer = host_.world().host(shares_[owner]->host_rank);
   if (!peer.alive()) return Status(Code::kPeerDied, "its memory is gone").at_peer(owner).via("sim");
   std::memcpy(into.data(), reinterpret_cast<const std::byte*>(address), into.size());
