@@ -162,7 +162,8 @@ def main() -> int:
             progress.update(task, description=str(job))
 
         for found in run(todo, terms(options), began, engines):
-            rows |= {row.key: row for row in found}
+            # What is kept stays: it was measured in turn with what it is compared with.
+            rows = {row.key: row for row in found} | rows
             progress.advance(task)
     rest = left(planned, rows)
     status = UNFINISHED if rest else conclude(options, rows, console)
