@@ -7,6 +7,7 @@ the held-out images is below 97 % or the ranks' weights are not the same to the 
 """
 
 import argparse
+import gc
 import hashlib
 import json
 import statistics
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -143,6 +145,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="folder for result.json and weights.pt")
     arguments = parser.parse_args()
 
+    # Gloo's threads abort the process if one lets go of its last tensor while the interpreter ends. They end with the
+    # group, so nothing may hold it then: not the default arguments of torch.distributed.nn, which are the default group
+    # of the moment it is imported (by DistributedDataParallel, if not above), nor DistributedDataParallel, a cycle.
     dist.init_process_group(arguments.backend)
     try:
         result, model = train(arguments.backend, arguments.epochs, arguments.seed)
@@ -154,6 +159,7 @@ def main() -> int:
                 torch.save(model.state_dict(), arguments.out / "weights.pt")
                 (arguments.out / "result.json").write_text(json.dumps(asdict(result)))
     finally:
+        gc.collect()
         dist.destroy_process_group()
     if not result.engine:
         print("the backend does not say which engine it used", file=sys.stderr)
