@@ -29,22 +29,22 @@ class Rings {
     if (!met.ok()) throw Failure(met);
     return peer;
   }
-  static shm::SharedMemory make() {
-    shm::SharedMemory memory;
-    const Status made = shm::SharedMemory::create("ring", sizeof(shm::Ring), &memory);
+  static SharedMemory make() {
+    SharedMemory memory;
+    const Status made = SharedMemory::create("ring", sizeof(shm::Ring), &memory);
     if (!made.ok()) throw Failure(made);
     return memory;
   }
-  static shm::SharedMemory open(const shm::SharedMemory& made) {
-    shm::SharedMemory memory;
-    const Status opened = shm::SharedMemory::open(getpid(), made.offer(), sizeof(shm::Ring), &memory);
+  static SharedMemory open(const SharedMemory& made) {
+    SharedMemory memory;
+    const Status opened = SharedMemory::open(getpid(), made.offer(), sizeof(shm::Ring), &memory);
     if (!opened.ok()) throw Failure(opened);
     return memory;
   }
 
   Sides<ShmEngine> sides_;
   std::shared_ptr<shm::ShmPeer> a_, b_;
-  shm::SharedMemory mine_, theirs_;
+  SharedMemory mine_, theirs_;
   std::unique_ptr<shm::RingPipe> out_, in_;
 };
 

@@ -8,6 +8,7 @@
 #include "base/reactor.h"
 #include "engine/peer_info.h"
 #include "memory/region.h"
+#include "memory/shared_heap.h"
 
 namespace dlslime {
 
@@ -16,6 +17,7 @@ struct Services {
   Executor& executor;
   Reactor& reactor;
   RegionTable& regions;
+  const SharedHeap& heap;
   const PeerInfo& self;  // id and secret are set; addresses are filled in after the engines exist
 };
 

@@ -1,12 +1,13 @@
 // SharedPages: memory that a group's ranks on one host all see. Each rank has lines (a word and a little payload) and a data area;
 // it writes only its own and reads everybody's.
 //
-// Threads:    publish() under the token; read(), payload(), data() from any; read_private() from any.
+// Threads:    publish() and is_mapped() under the token; read(), payload(), data(), mapped() and read_private() from any.
 // Ownership:  unmapped when destroyed; a peer's death leaves the mapping intact.
-// Errors:     attach() and read_private() answer a Status.
+// Errors:     attach(), mapped() and read_private() answer a Status.
 // Units:      bytes; a line is 128 bytes.
 // Invariants: single writer per word, values only grow. What the writer stored before publish(line, v) is seen by whoever reads
-//             v or more from that line. Nothing else is ordered: a task waits for published words only.
+//             v or more from that line. Who reads a peer's own memory (mapped(), read_private()) and then a word, with a full fence
+//             between, sees that word no older. Nothing else is ordered: a task waits for published words only.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -58,8 +59,14 @@ class SharedPages {
   // written again, and reads as anything. Answers where the next slice begins; the end of the area after the last. Under the token.
   virtual size_t give_back(size_t from) = 0;
 
-  // Reads a peer's private memory in one copy, at an address which it published. Only where can_read_private(). Words that are read
-  // afterwards are no older than what was read: who publishes a word before it writes to its memory is seen to have done so.
+  // Whether `mine` lies where the other ranks have mapped it, and this rank has mapped all that they have told of such memory. What is
+  // new is told by this call, so that it counts from the next one on: who has completed an operation together with this rank since
+  // then has had the chance to map it, or answers no.
+  virtual bool is_mapped(std::span<const std::byte> mine) = 0;
+  // Where this process sees a peer's memory, at an address which the peer published after is_mapped() said yes to it.
+  virtual Status mapped(int owner, uint64_t address, size_t bytes, const std::byte** at) const = 0;
+
+  // Reads a peer's private memory in one copy, at an address which it published. Only where can_read_private().
   virtual bool can_read_private() const = 0;
   virtual Status read_private(int owner, uint64_t address, std::span<std::byte> into) const = 0;
 

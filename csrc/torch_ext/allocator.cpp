@@ -1,38 +1,31 @@
-// Memory that other processes can map: anonymous files, shared mappings.
-#include <sys/mman.h>
-#include <unistd.h>
+// Memory that the other ranks of a host can map: blocks of the process's SharedHeap.
+#include "torch_ext/allocator.h"
 
-#include "base/fd.h"
 #include "torch_ext/backend.h"
 
 namespace dlslime {
 namespace {
 
-struct Mapping {
-  UniqueFd file;
-  void* at = nullptr;
-  size_t bytes = 0;
-  ~Mapping() {
-    if (at) munmap(at, bytes);
-  }
+struct Block {
+  SharedHeap& heap;
+  std::span<std::byte> memory;
 };
 
-void release(void* context) { delete static_cast<Mapping*>(context); }
+void release(void* context) {
+  const std::unique_ptr<Block> block(static_cast<Block*>(context));
+  block->heap.free(block->memory);
+}
 
 class SharedAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     if (bytes == 0) return {nullptr, c10::Device(c10::kCPU)};
-    auto mapping = std::make_unique<Mapping>();
-    mapping->file = UniqueFd(memfd_create("dlslime", MFD_CLOEXEC));
-    const bool sized = mapping->file && ftruncate(mapping->file.get(), off_t(bytes)) == 0;
-    void* at =
-        sized ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, mapping->file.get(), 0) : MAP_FAILED;
-    TORCH_CHECK_WITH(OutOfMemoryError, at != MAP_FAILED, "dlslime: can't allocate ", bytes,
-                     " bytes of shared memory: ", c10::utils::str_error(errno));
-    mapping->at = at;
-    mapping->bytes = bytes;
-    return {at, mapping.release(), &release, c10::Device(c10::kCPU)};
+    auto block = std::make_unique<Block>(tensor_heap(), std::span<std::byte>());
+    const Status status = block->heap.allocate(bytes, &block->memory);
+    TORCH_CHECK_WITH(OutOfMemoryError, status.ok(), "dlslime: can't allocate ", bytes,
+                     " bytes of shared memory: ", status.what());
+    void* const at = block->memory.data();
+    return {at, block.release(), &release, c10::Device(c10::kCPU)};
   }
   c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
   void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
@@ -45,7 +38,18 @@ const std::shared_ptr<c10::Allocator>& shared_allocator() {
   return *allocator;
 }
 
+std::atomic<SharedHeap*> g_heap{nullptr};
+
 }  // namespace
+
+SharedHeap& tensor_heap() {
+  SharedHeap* heap = g_heap.load();
+  while (!heap || !heap->is_this_process()) {
+    auto made = std::make_unique<SharedHeap>();
+    if (g_heap.compare_exchange_strong(heap, made.get())) heap = made.release();
+  }
+  return *heap;
+}
 
 std::shared_ptr<c10::Allocator> DlslimeBackend::getMemAllocator() { return shared_allocator(); }
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "base/log.h"
+#include "torch_ext/allocator.h"
 #include "torch_ext/cpus.h"
 #include "torch_ext/engines.h"
 #include "torch_ext/member.h"
@@ -47,7 +48,7 @@ Process::Process(const Settings& settings)
     : executor_(clock_, &reactor_, ladder_of(settings, 1)),
       runtime_(executor_, regions_, identity(settings)),
       messenger_(executor_, regions_),
-      services_{clock_, executor_, reactor_, regions_, runtime_.self()} {
+      services_{clock_, executor_, reactor_, regions_, tensor_heap(), runtime_.self()} {
   executor_.with_token([&] { executor_.add(reactor_); });
   if (settings.threads > 0) start_progress();
   completion_.start();

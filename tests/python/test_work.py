@@ -291,18 +291,6 @@ def abort_from_another_thread(rank: int, world: int) -> str:
     return said[0]
 
 
-def allocated_tensors(rank: int, world: int) -> None:
-    """Tensors of our allocator behave as any other, and may be used after the group is gone."""
-    backend = cpu_backend()
-    assert backend.supports_tensor_alloc(torch.device("cpu"))
-    for count in (1, 1000, 1_000_003):
-        tensor = backend.allocate_tensor(count, dtype=torch.float32, device=torch.device("cpu"))
-        tensor.fill_(rank + 1)
-        dist.all_reduce(tensor)
-        assert float(tensor[-1]) == world * (world + 1) / 2
-        assert float(tensor.sum()) == pytest.approx(count * world * (world + 1) / 2, rel=1e-5)
-
-
 @pytest.mark.parametrize("world", [2, 3])
 @pytest.mark.parametrize(
     "program", [is_completed_is_truthful, wait_with_a_timeout, futures, callbacks_may_communicate]
@@ -312,7 +300,7 @@ def test_work(pools: PoolRegistry, program: Any, world: int) -> None:
 
 
 @OURS_ONLY
-@pytest.mark.parametrize("program", [futures_of_messages, results_and_sources, durations, allocated_tensors])
+@pytest.mark.parametrize("program", [futures_of_messages, results_and_sources, durations])
 def test_work_beyond_gloo(pools: PoolRegistry, program: Any) -> None:
     pools.get(3).run(program)
 

@@ -1,6 +1,6 @@
 // PagesAlone: "shared" pages of a rank that shares memory with nobody, so that a host of one rank needs no code of its own.
 //
-// Threads, ownership, errors, units: as SharedPages; attach() and read_private() always succeed.
+// Threads, ownership, errors, units: as SharedPages; attach(), mapped() and read_private() always succeed.
 // Invariants: nobody else reads them; its slots are never written, so that they take no memory.
 #pragma once
 #include <cstdlib>
@@ -26,6 +26,11 @@ class PagesAlone final : public SharedPages {
     words_[0][line].word.store(value, std::memory_order_release);
   }
   size_t give_back(size_t) override { return layout_.data_bytes; }
+  bool is_mapped(std::span<const std::byte>) override { return false; }
+  Status mapped(int, uint64_t address, size_t, const std::byte** at) const override {
+    *at = reinterpret_cast<const std::byte*>(address);
+    return {};
+  }
   bool can_read_private() const override { return true; }
   Status read_private(int, uint64_t address, std::span<std::byte> into) const override {
     std::memcpy(into.data(), reinterpret_cast<const std::byte*>(address), into.size());

@@ -18,7 +18,7 @@ Task<> reduce_scatter(LocalGroup& local, Call call, ReduceSpec spec, std::span<c
                       Bytes out);
 Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, std::span<const Bytes> out);
 
-// Reduce-scatter into out-slots, then everybody (root < 0) or the root takes them: all_reduce.cpp.
+// Reduce-scatter into out-slots, then everybody (root < 0) or the root takes them: two_shot.cpp.
 Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int root);
 
 }  // namespace dlslime::local

@@ -33,7 +33,14 @@ std::vector<int> LocalGroup::ahead(uint64_t s) const {
 
 Status LocalGroup::read_private(int who, uint64_t address, Bytes into) const {
   if (into.empty()) return {};
-  Status read = pages_.read_private(who, address, into);
+  return told(pages_.read_private(who, address, into), who);
+}
+
+Status LocalGroup::mapped(int who, uint64_t address, size_t bytes, const std::byte** at) const {
+  return told(pages_.mapped(who, address, bytes, at), who);
+}
+
+Status LocalGroup::told(Status read, int who) const {
   if (read.ok()) return read;
   const int peer = group_rank(who);
   return std::move(read).during("reading the buffer of rank " + std::to_string(peer)).at_peer(peer);
@@ -57,6 +64,7 @@ std::span<LocalGroup::Sent> LocalGroup::table(int who, uint64_t s) const {
 }
 
 bool LocalGroup::taken_back(int who) const {
+  __sync_synchronize();  // no older than what was read before; TSan knows no std::atomic_thread_fence
   for (int p = 0; p < size(); ++p) {
     if ((who < 0 || p == who) && pages_.read(p, kTakenBack)) return true;
   }

@@ -14,7 +14,8 @@
 //
 //   line          word                payload                       written when
 //   0..3          operation s         its call, extent, factor,     the rank enters operation s
-//                                     its input's address, up to
+//                                     its input's address where
+//                                     others may need it, up to
 //                                     kInline bytes of data
 //   kPosted       in-step k           -                             its in-slot k is complete (an operation's first may be so
 //                                                                   when its line is written)
@@ -63,7 +64,7 @@ class LocalGroup {
     Fingerprint fingerprint;
     uint64_t extent;
     double factor;
-    uint64_t address;  // of the rank's input
+    uint64_t address;  // of the rank's input; 0: not told
     std::byte inline_data[kInline];
   };
   static_assert(sizeof(Posted) <= sizeof(SharedPages::Line::payload));
@@ -94,6 +95,9 @@ class LocalGroup {
   void show_parts(std::span<const ConstBytes> parts, uint64_t s);  // in my table; before post()
   // Out of a peer's buffer, at an address that it has posted. What was read counts only once lent() has been awaited after it.
   Status read_private(int who, uint64_t address, Bytes into) const;
+  // The buffer itself, if is_mapped() has said so; the same holds for what is read there.
+  Status mapped(int who, uint64_t address, size_t bytes, const std::byte** at) const;
+  bool is_mapped(ConstBytes mine) { return pages_.is_mapped(mine); }
   void take_back() { pages_.publish(kTakenBack, 1); }
   void done(uint64_t s) {
     pages_.publish(kDone, s);
@@ -163,6 +167,7 @@ class LocalGroup {
 
  private:
   bool taken_back(int who) const;
+  Status told(Status read, int who) const;  // with whose buffer that was
   static size_t table_bytes(int size) { return (size_t(size) * sizeof(Sent) + 127) / 128 * 128; }
   std::byte* slots(int who) const { return pages_.data(who).data() + table_bytes(size()) * kCallSlots; }
 

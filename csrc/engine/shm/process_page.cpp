@@ -5,7 +5,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "engine/shm/proc.h"
+#include <algorithm>
+
+#include "base/log.h"
+#include "memory/proc.h"
 
 namespace dlslime::shm {
 namespace {
@@ -56,6 +59,19 @@ void ProcessPage::silence() {
   char drain[256];
   while (::read(bell_read_.get(), drain, sizeof drain) == ssize_t(sizeof drain)) {
   }
+}
+
+size_t ProcessPage::show(const SharedHeap& heap) {
+  const size_t count = heap.arenas();
+  for (size_t i = contents().arena_count.load(std::memory_order_relaxed); i < count; ++i) {
+    const auto mapping = heap.arena(i).mapping();
+    PageContents::Arena& shown = contents().arenas[i];
+    shown.address = reinterpret_cast<uintptr_t>(mapping.data());
+    shown.bytes = mapping.size();
+    std::ranges::copy(heap.arena(i).offer(), shown.offer.begin());
+  }
+  contents().arena_count.store(count, std::memory_order_release);
+  return count;
 }
 
 Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr<ShmPeer>* out) {
@@ -116,6 +132,37 @@ Status ShmPeer::read(uint64_t address, std::span<std::byte> into) const {
     into = into.subspan(size_t(n));
   }
   return {};
+}
+
+bool ShmPeer::map_shown() {
+  const uint64_t shown =
+      std::min<uint64_t>(contents().arena_count.load(std::memory_order_acquire), SharedHeap::kMostArenas);
+  for (size_t i = arena_count_.load(std::memory_order_relaxed); i < shown && !unmappable_; ++i) {
+    const PageContents::Arena its = contents().arenas[i];
+    const std::string_view offer(its.offer.data(), its.offer.size());
+    const Status opened = SharedMemory::open(pid_, offer, its.bytes - SharedMemory::kHead, &arenas_[i].memory,
+                                             SharedMemory::Access::kRead);
+    unmappable_ = !opened.ok();
+    if (unmappable_) {
+      log_warning(
+          "process " + std::to_string(pid_) +
+          " shares tensors that can't be mapped here, so that they are moved as others: " + opened.what());
+      break;
+    }
+    arenas_[i].address = its.address;
+    arena_count_.store(i + 1, std::memory_order_release);
+  }
+  return !unmappable_;
+}
+
+const std::byte* ShmPeer::mapped(uint64_t address, size_t bytes) const {
+  const size_t count = arena_count_.load(std::memory_order_acquire);
+  for (size_t i = 0; i < count; ++i) {
+    const std::span<const std::byte> here = arenas_[i].memory.mapping();
+    const uint64_t offset = address - arenas_[i].address;
+    if (offset < here.size() && bytes <= here.size() - offset) return here.data() + offset;
+  }
+  return nullptr;
 }
 
 void ShmPeer::wake() const {

@@ -15,14 +15,21 @@
 
 #include "base/fd.h"
 #include "engine/peer_info.h"
-#include "engine/shm/shared_memory.h"
 #include "memory/region.h"
+#include "memory/shared_heap.h"
+#include "memory/shared_memory.h"
 
 namespace dlslime::shm {
 
 struct PageContents {
+  struct Arena {
+    uint64_t address, bytes;  // of the mapping, in its owner
+    std::array<char, SharedMemory::kOfferBytes> offer;
+  };
   alignas(128) std::atomic<uint32_t> asleep;
   alignas(128) std::atomic<uint64_t> live[RegionTable::kLiveSlots];  // RegionTable::show_live
+  alignas(128) std::atomic<uint64_t> arena_count;                    // of those that are complete; only grows
+  Arena arenas[SharedHeap::kMostArenas];
 };
 
 class ProcessPage {
@@ -32,7 +39,8 @@ class ProcessPage {
   std::string address() const;
   PageContents& contents() { return *reinterpret_cast<PageContents*>(memory_.contents()); }
   int bell_fd() const { return bell_read_.get(); }
-  void silence();  // empties the bell
+  void silence();                       // empties the bell
+  size_t show(const SharedHeap& heap);  // all its arenas; answers how many
 
  private:
   struct Unmap {
@@ -54,6 +62,10 @@ class ShmPeer {
   bool can_read() const { return why_unreadable_.empty(); }  // its private memory, by process_vm_readv
   const std::string& why_unreadable() const { return why_unreadable_; }
   Status read(uint64_t address, std::span<std::byte> into) const;
+  // Its heap. Maps what it has shown since; false: that, or an earlier one, can't be mapped.
+  bool map_shown();
+  // Where this process sees these bytes of the peer; null: it has not mapped them.
+  const std::byte* mapped(uint64_t address, size_t bytes) const;
   bool grants(const RemoteRegion& region) const {
     return contents().live[RegionTable::slot_of(region.id)].load(std::memory_order_seq_cst) ==
            digest_of(region);
@@ -68,11 +80,19 @@ class ShmPeer {
   std::string probe() const;
   Status gone() const;
 
+  struct Arena {
+    uint64_t address = 0;
+    SharedMemory memory;
+  };
+
   int pid_ = 0;
   uint64_t proof_at_ = 0;  // in its memory
   SharedMemory memory_;
   UniqueFd bell_, pidfd_;
   std::string why_unreadable_;
+  std::array<Arena, SharedHeap::kMostArenas> arenas_;
+  std::atomic<size_t> arena_count_{0};
+  bool unmappable_ = false;
 };
 
 }  // namespace dlslime::shm

@@ -12,7 +12,7 @@
 
 #include "engine/byte_pipe.h"
 #include "engine/shm/process_page.h"
-#include "engine/shm/shared_memory.h"
+#include "memory/shared_memory.h"
 
 namespace dlslime::shm {
 

@@ -59,9 +59,9 @@ Status ShmEngine::reach(const PeerInfo& peer) {
 
 Status ShmEngine::offer(const PeerInfo& peer, uint64_t link, std::string* out) {
   std::shared_ptr<ShmPeer> known;
-  shm::SharedMemory ring;
+  SharedMemory ring;
   if (Status met = meet(peer, &known); !met.ok()) return met;
-  if (Status made = shm::SharedMemory::create("ring", sizeof(shm::Ring), &ring); !made.ok()) return made;
+  if (Status made = SharedMemory::create("ring", sizeof(shm::Ring), &ring); !made.ok()) return made;
   *out = pack({{"ring", ring.offer()}, {"reads", reads_directly(*known) ? "1" : ""}});
   offered_[{peer.id, link}] = std::move(ring);
   return {};
@@ -80,9 +80,9 @@ std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, uint64_t link
   std::shared_ptr<ShmPeer> known;
   auto mine = offered_.extract({peer.id, link});
   Blob parts;
-  shm::SharedMemory theirs;
+  SharedMemory theirs;
   if (!meet(peer, &known).ok() || mine.empty() || !unpack(offer, &parts).ok()) return nullptr;
-  if (!shm::SharedMemory::open(known->pid(), parts["ring"], sizeof(shm::Ring), &theirs).ok()) return nullptr;
+  if (!SharedMemory::open(known->pid(), parts["ring"], sizeof(shm::Ring), &theirs).ok()) return nullptr;
   auto pipe = std::make_unique<shm::RingPipe>(known, std::move(mine.mapped()), std::move(theirs));
   auto endpoint =
       std::make_unique<ShmEndpoint>(known, std::move(pipe), services_.reactor, services_.regions, handler);

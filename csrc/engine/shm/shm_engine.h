@@ -43,6 +43,8 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   void woke() override { page_->contents().asleep.store(0, std::memory_order_seq_cst); }
 
   Status meet(const PeerInfo& peer, std::shared_ptr<shm::ShmPeer>* out) override;
+  const SharedHeap& heap() const override { return services_.heap; }
+  size_t show_heap() override { return page_->show(services_.heap); }
 
  private:
   ShmEngine(const Options& options, const Services& services, std::unique_ptr<shm::ProcessPage> page);
@@ -54,7 +56,7 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   // By PeerInfo::id; alive while somebody uses them.
   std::map<std::string, std::weak_ptr<shm::ShmPeer>> peers_;
   std::map<std::string, std::shared_ptr<shm::ShmPeer>> met_;  // reached, not yet connected or shared with
-  std::map<std::pair<std::string, uint64_t>, shm::SharedMemory> offered_;  // rings made, by peer and link
+  std::map<std::pair<std::string, uint64_t>, SharedMemory> offered_;  // rings made, by peer and link
   List<shm::ShmEndpoint, shm::EndpointTag> endpoints_;
 };
 

@@ -15,6 +15,8 @@ class PeerDirectory {  // who has been proven to be on this host
  public:
   virtual ~PeerDirectory() = default;
   virtual Status meet(const PeerInfo& peer, std::shared_ptr<ShmPeer>* out) = 0;
+  virtual const SharedHeap& heap() const = 0;  // this process's
+  virtual size_t show_heap() = 0;  // to all who have been met; answers how many arenas they can see
 };
 
 class ShmPages final : public SharedPages {
@@ -25,6 +27,8 @@ class ShmPages final : public SharedPages {
   Status attach(int rank, const PeerInfo& peer, std::string_view offer) override;
   void publish(size_t line, uint64_t value) override;
   size_t give_back(size_t from) override;
+  bool is_mapped(std::span<const std::byte> mine) override;
+  Status mapped(int owner, uint64_t address, size_t bytes, const std::byte** at) const override;
   bool can_read_private() const override { return can_read_private_; }
   Status read_private(int owner, uint64_t address, std::span<std::byte> into) const override;
 
@@ -37,7 +41,8 @@ class ShmPages final : public SharedPages {
   PeerDirectory& directory_;
   std::vector<SharedMemory> memory_;             // by rank
   std::vector<std::shared_ptr<ShmPeer>> peers_;  // by rank; null for itself
-  std::vector<const ShmPeer*> others_;
+  std::vector<ShmPeer*> others_;
+  size_t told_ = 0;               // arenas that had been shown when is_mapped() was called last
   bool can_read_private_ = true;  // everybody attached so far can be read
 };
 

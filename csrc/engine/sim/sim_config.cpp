@@ -62,6 +62,7 @@ SimConfig SimConfig::for_seed(uint64_t seed, int ranks) {
   if (config.pipe_capacity <= (4 << 10)) config.pipe_capacity += random.below(100);  // no round number
   config.cut_one_in = random.chance(2) ? 4 : 32;
   config.choke_one_in = random.chance(2) ? 8 : 0;
+  config.maps = Maps(random.below(3));
   return config;
 }
 
@@ -85,6 +86,8 @@ std::string SimConfig::describe() const {
   for (size_t rank = 0; rank < host_of.size(); ++rank)
     text += (rank ? "," : ", on hosts ") + std::to_string(host_of[rank]);
   if (shared_pages) text += read_private ? ", pages with private reads" : ", pages";
+  constexpr const char* kMaps[] = {"", ", some tensors mapped", ", tensors mapped"};
+  if (shared_pages) text += kMaps[int(maps)];
   return text;
 }
 

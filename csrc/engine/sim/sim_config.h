@@ -45,6 +45,9 @@ struct SimConfig {
   bool shared_pages = true;
   std::vector<int> host_of = {};  // by rank: ranks of different hosts share no memory; empty: all are on one
   bool read_private = false;
+  enum class Maps : uint8_t { kNone, kMixed, kAll };
+  Maps maps = Maps::
+      kNone;  // which ranks' buffers lie where all others have mapped them; mixed: drawn for each operation
   bool idle_hosts_rest = true;  // as in life: without an operation nobody looks at the engines
 
   size_t pipe_capacity = 256 << 10;

@@ -81,12 +81,29 @@ size_t SimPages::give_back(size_t from) {
 
 bool SimPages::can_read_private() const { return host_.world().config().read_private; }
 
+bool SimPages::is_mapped(std::span<const std::byte>) {
+  const SimConfig& config = host_.world().config();
+  if (config.maps != SimConfig::Maps::kMixed) return config.maps == SimConfig::Maps::kAll;
+  return SimRandom(config.seed ^ (uint64_t(rank()) << 32) ^ asked_++).chance(2);
+}
+
+Status SimPages::mapped(int owner, uint64_t address, size_t, const std::byte** at) const {
+  *at = reinterpret_cast<const std::byte*>(address);
+  return look_at(owner);
+}
+
 Status SimPages::read_private(int owner, uint64_t address, std::span<std::byte> into) const {
+  if (Status there = look_at(owner); !there.ok()) return there;
+  std::memcpy(into.data(), reinterpret_cast<const std::byte*>(address), into.size());
+  return {};
+}
+
+// Before its memory is read, at once.
+Status SimPages::look_at(int owner) const {
   // While it is buried, the others' programs and their memory may be gone.
   if (!host_.alive()) return {Code::kAborted, "the simulated process is over"};
   const SimHost& peer = host_.world().host(shares_[owner]->host_rank);
   if (!peer.alive()) return Status(Code::kPeerDied, "its memory is gone").at_peer(owner).via("sim");
-  std::memcpy(into.data(), reinterpret_cast<const std::byte*>(address), into.size());
   // Memory as of now: what was published before it was written is seen from here on.
   for (size_t i = 0; i < layout_.lines; ++i)
     words_[owner][i].word.store(lines_[owner][i].word.load(std::memory_order_relaxed),

@@ -48,12 +48,17 @@ class SimPages final : public SharedPages {
   Status attach(int rank, const PeerInfo& peer, std::string_view offer) override;
   void publish(size_t line, uint64_t value) override;
   size_t give_back(size_t from) override;
+  bool is_mapped(std::span<const std::byte> mine) override;
+  Status mapped(int owner, uint64_t address, size_t bytes, const std::byte** at) const override;
   bool can_read_private() const override;
   Status read_private(int owner, uint64_t address, std::span<std::byte> into) const override;
 
  private:
+  Status look_at(int owner) const;
+
   SimHost& host_;
   uint64_t offer_;
+  uint64_t asked_ = 0;                             // is_mapped(), how often
   std::vector<std::shared_ptr<SimShare>> shares_;  // by rank
   // By rank: this reader's copy of the words, none for itself. Publishes under way keep it.
   std::vector<std::shared_ptr<SimMemory>> seen_;

@@ -9,16 +9,26 @@ namespace {
 constexpr size_t kWords = 64;         // what is said, not moved
 constexpr size_t kPiece = 256 << 10;  // a slot
 
-// One rank's tensors: two parts of `bytes` in and two out.
+// One rank's tensors: two parts of `bytes` in and two out. In `heap`, or in private memory.
 struct Tensors {
-  explicit Tensors(size_t bytes) : memory(4 * bytes) {
-    const Bytes all(memory);
+  explicit Tensors(size_t bytes, SharedHeap* where = nullptr) : memory(4 * bytes), all(memory), heap(where) {
+    if (heap) {
+      EXPECT_TRUE(heap->allocate(memory.size(), &all).ok());
+    }
     for (size_t i = 0; i < 2; ++i) {
       in.push_back(all.subspan(i * bytes, bytes));
       out.push_back(all.subspan((2 + i) * bytes, bytes));
     }
   }
+  ~Tensors() {
+    if (heap) heap->free(all);
+  }
+  Tensors(const Tensors&) = delete;
+  Tensors& operator=(const Tensors&) = delete;
+
   std::vector<std::byte> memory;
+  Bytes all;
+  SharedHeap* heap;
   std::vector<ConstBytes> in;
   std::vector<Bytes> out;
 };
@@ -87,8 +97,11 @@ constexpr Collective kCollectives[] = {
 class Collectives : public testing::TestWithParam<int> {  // the subject's rank
  protected:
   void expect(const Collective& collective, size_t bytes, const Budget& budget) {
-    SCOPED_TRACE(std::string(collective.name) + ", " + std::to_string(bytes) + " bytes");
     Tensors mine(bytes), theirs(bytes);
+    expect(collective, mine, theirs, budget);
+  }
+  void expect(const Collective& collective, Tensors& mine, Tensors& theirs, const Budget& budget) {
+    SCOPED_TRACE(std::string(collective.name) + ", " + std::to_string(mine.out[0].size()) + " bytes");
     const auto call_with = [&collective](Tensors& tensors) {
       return [&collective, &tensors](Group& group) { return collective.call(group, tensors); };
     };
@@ -101,7 +114,6 @@ class Collectives : public testing::TestWithParam<int> {  // the subject's rank
     return uint64_t((GetParam() == 0 ? copies.root : copies.other) * double(bytes));
   }
 
- private:
   Pair pair_{GetParam()};
 };
 
@@ -124,6 +136,22 @@ TEST_P(Collectives, Large) {
               .token = 2 + collective.steps * chunks,
               .system_calls = collective.pulls});
     }
+  }
+}
+
+// What the others have mapped is reduced, and taken, where it lies: no rank writes what it has already.
+TEST_P(Collectives, Mapped) {
+  const Collective all_reduce{
+      "all_reduce, mapped",
+      [](Group& group, Tensors& t) { return dlslime::all_reduce(group, kSum, t.out[0]); },
+      {1, 1},
+      {0.5, 0.5},
+      2};
+  for (const size_t bytes : {64 << 10, 1 << 20}) {
+    const uint64_t chunks = (bytes + kPiece - 1) / kPiece;
+    Tensors mine(bytes, &pair_.heap_of(GetParam())), theirs(bytes, &pair_.heap_of(1 - GetParam()));
+    expect(all_reduce, mine, theirs,
+           {.copied = copies(all_reduce.large, bytes) + kWords, .token = 1 + all_reduce.steps * chunks});
   }
 }
 

@@ -34,7 +34,7 @@ Rank::Rank(bool direct_reads, Ladder ladder)
       runtime_(executor_, regions_, new_identity("this host")),
       messenger_(std::make_unique<Messenger>(executor_, regions_)) {
   std::unique_ptr<ShmEngine> engine;
-  const Services services{clock_, executor_, reactor_, regions_, runtime_.self()};
+  const Services services{clock_, executor_, reactor_, regions_, heap_, runtime_.self()};
   check(ShmEngine::create({direct_reads}, services, &engine));
   executor_.with_token([&] {
     executor_.add(reactor_);

@@ -23,6 +23,7 @@ class Rank {
   ~Rank();
   Executor& executor() { return executor_; }
   Group& group(size_t number = 0) { return *groups_[number]; }
+  SharedHeap& heap() { return heap_; }
 
   static void join(std::span<Rank* const> ranks);  // makes one more group of all of them
 
@@ -31,6 +32,7 @@ class Rank {
   Reactor reactor_;
   Executor executor_;
   RegionTable regions_;
+  SharedHeap heap_;
   Runtime runtime_;
   std::unique_ptr<Messenger> messenger_;
   std::vector<std::unique_ptr<Group>> groups_;
@@ -46,6 +48,7 @@ class Pair {
  public:
   explicit Pair(int subject, bool direct_reads = true);
   int subject() const { return subject_; }
+  SharedHeap& heap_of(int rank) { return rank ? one_.heap() : zero_.heap(); }
 
   // The subject calls Executor::run with its half, which is counted; the partner's half is begun before and gets a turn whenever the
   // subject looks for news.

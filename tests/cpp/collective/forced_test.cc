@@ -84,6 +84,7 @@ TEST_P(Forced, OverRealMemory) {
     RealConfig config = RealConfig::for_seed(seed, sharing);
     if (hosts) config.host_of = hosts_of(ranks, seed / 5);
     config.direct_reads = !hosts || seed % 2;
+    config.in_heap = seed % 3 == 0 ? 4 : seed % 3 == 1 ? 3 : 0;
     config.ranks = ranks;
     config.steps = program(GetParam(), ranks);
     config.plan = forcing(GetParam(), hosts && config.direct_reads);

@@ -31,6 +31,7 @@ RealConfig RealConfig::for_seed(uint64_t seed, Sharing sharing) {
   config.plan = random_plan(seed);
   config.sharing = sharing;
   config.direct_reads = seed % 2;
+  config.in_heap = unsigned(seed / 2 % 3 * 2);
   constexpr Ladder kLadders[] = {{Nanos(0), Nanos(0)}, {Nanos(0), microseconds(50)}, Ladder{}};
   config.ladder = kLadders[seed / 3 % 3];
   config.progress_threads = seed / 2 % 2;
@@ -57,7 +58,7 @@ RealRank::RealRank(const RealConfig& config, int rank, Blackboard& board)
       executor_(clock_, &reactor_, config.ladder),
       runtime_(executor_, regions_, new_identity(host_name(config, rank))),
       messenger_(std::make_unique<Messenger>(executor_, regions_)) {
-  const Services services{clock_, executor_, reactor_, regions_, runtime_.self()};
+  const Services services{clock_, executor_, reactor_, regions_, heap_, runtime_.self()};
   std::unique_ptr<ShmEngine> shm;
   check(ShmEngine::create({config.direct_reads}, services, &shm));
   std::unique_ptr<TcpEngine> tcp;
@@ -127,8 +128,9 @@ std::string RealRank::run_steps() {
     std::deque<GroupOperation> issued;
     const size_t until = std::min(steps.size(), at + 1 + pace() % 3);
     for (; at < until; ++at) {
-      StepRun& run =
-          runs.emplace_back(steps[at], rank_, config_.ranks, config_.plan, ranks_by_host(config_.host_of));
+      SharedHeap* const heap = pace() % 4 < config_.in_heap ? &heap_ : nullptr;
+      StepRun& run = runs.emplace_back(steps[at], rank_, config_.ranks, config_.plan,
+                                       ranks_by_host(config_.host_of), heap);
       const auto order = steps[at].ordered() ? Operation::Order::kOrdered : Operation::Order::kFree;
       executor_.submit(issued.emplace_back(
           *group_, order, kPatience, [&run](Group& group) { return run.call(group); }, run.name()));

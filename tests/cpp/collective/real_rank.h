@@ -28,6 +28,7 @@ struct RealConfig {
   std::vector<int> host_of =
       {};  // by rank: made-up hosts, which reach each other over TCP; empty: all are on this one
   bool direct_reads = true;
+  unsigned in_heap = 0;  // of four steps, how many have a rank's data where the others can map it
   Ladder ladder;
   bool progress_threads = false;
 
@@ -56,6 +57,7 @@ class RealRank {
   Reactor reactor_;
   Executor executor_;
   RegionTable regions_;
+  SharedHeap heap_;
   Runtime runtime_;
   std::unique_ptr<Messenger> messenger_;
   std::unique_ptr<Group> group_;

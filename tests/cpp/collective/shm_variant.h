@@ -40,6 +40,12 @@ class PagesInOnePlace final : public SharedPages {
   }
   void publish(size_t line, uint64_t value) override { real_->publish(line, value); }
   size_t give_back(size_t from) override { return real_->give_back(from); }
+  bool is_mapped(std::span<const std::byte> mine) override { return real_->is_mapped(mine); }
+  Status mapped(int owner, uint64_t address, size_t bytes, const std::byte** at) const override {
+    const Status status = real_->mapped(owner, address, bytes, at);
+    if (status.ok()) *at = reinterpret_cast<const std::byte*>(address);
+    return status;
+  }
   bool can_read_private() const override { return real_->can_read_private(); }
   Status read_private(int owner, uint64_t address, std::span<std::byte> into) const override {
     return real_->read_private(owner, address, into);

@@ -18,8 +18,9 @@ bool StepRun::flat(const Plan& plan) const {
 }
 
 void StepRun::fill() {
-  data_ = made(rank_, 0, step_.kind == K::kAllGather ? step_.part(rank_) : step_.count);
-  if (step_.kind == K::kReduceScatter) data_ = empty(step_.part(rank_));
+  private_ = made(rank_, 0, step_.kind == K::kAllGather ? step_.part(rank_) : step_.count);
+  if (step_.kind == K::kReduceScatter) private_ = empty(step_.part(rank_));
+  data_ = private_;
   if (step_.kind == K::kRing) out_.push_back(empty(step_.count));
   fill_parts();
   for (const ByteVector& v : in_) in_bytes_.push_back(v);
@@ -38,6 +39,12 @@ void StepRun::fill_parts() {
     if (step_.kind == K::kScatter && root) in_.push_back(made(rank_, p, step_.count));
     if ((step_.kind == K::kGather || step_.kind == K::kAnySource) && root) out_.push_back(empty(step_.count));
   }
+}
+
+void StepRun::move_to_heap() {
+  const Status allocated = heap_->allocate(private_.size(), &data_);
+  if (!allocated.ok()) throw Failure(allocated);
+  copy(data_, private_);
 }
 
 Task<> StepRun::call(Group& group) {
@@ -95,7 +102,7 @@ Task<> StepRun::any_source(Group& group) {
     co_await receive.done();
     by_rank[size_t(receive.peer())] = std::move(arrived);
   }
-  by_rank[size_t(rank_)] = data_;
+  by_rank[size_t(rank_)] = {data_.begin(), data_.end()};
   out_ = std::move(by_rank);
 }
 
@@ -124,7 +131,7 @@ std::string StepRun::wrong() const {
   const auto complain = [&](const std::string& what) {
     return name() + ": wrong " + what + " at rank " + std::to_string(rank_);
   };
-  if (data_ != expected_data()) return complain("data");
+  if (!std::ranges::equal(data_, expected_data())) return complain("data");
   for (int p = 0; p < int(out_.size()); ++p) {
     const auto expected = [&] {
       if (step_.kind == K::kAllGather) return made(p, 0, step_.part(p));

@@ -10,18 +10,25 @@
 #include "collective/group.h"
 #include "collective/parts.h"
 #include "collective/step_values.h"
+#include "memory/shared_heap.h"
 
 namespace dlslime {
 
 class StepRun {
  public:
-  // `hosts`: the ranks that share memory, where not all do.
-  StepRun(const Step& step, int rank, int ranks, const Plan& plan, const RanksByHost& hosts = {})
+  // `hosts`: the ranks that share memory, where not all do. `heap`: where the data lies; null: in private memory.
+  StepRun(const Step& step, int rank, int ranks, const Plan& plan, const RanksByHost& hosts = {},
+          SharedHeap* heap = nullptr)
       : step_(step),
         rank_(rank),
         ranks_(ranks),
-        hosts_(hosts.empty() || flat(plan) ? on_one_host(ranks) : hosts) {
+        hosts_(hosts.empty() || flat(plan) ? on_one_host(ranks) : hosts),
+        heap_(heap) {
     fill();
+    if (heap_) move_to_heap();
+  }
+  ~StepRun() {
+    if (heap_) heap_->free(data_);
   }
   StepRun(const StepRun&) = delete;
   StepRun& operator=(const StepRun&) = delete;
@@ -34,6 +41,7 @@ class StepRun {
  private:
   bool flat(const Plan& plan) const;  // combined in rank order, wherever the ranks are
   void fill();
+  void move_to_heap();
   void fill_parts();
   ByteVector made(int rank, int part, size_t count) const { return dlslime::made(step_, rank, part, count); }
   ByteVector empty(size_t count) const { return ByteVector(count * size_of(step_.dtype), std::byte{0xEE}); }
@@ -45,7 +53,9 @@ class StepRun {
   const Step step_;
   const int rank_, ranks_;
   const RanksByHost hosts_;
-  ByteVector data_;
+  SharedHeap* const heap_;
+  ByteVector private_;
+  Bytes data_;
   std::vector<ByteVector> in_, out_;
   std::vector<ConstBytes> in_bytes_;
   std::vector<Bytes> out_bytes_;

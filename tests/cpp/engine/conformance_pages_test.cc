@@ -142,6 +142,82 @@ TEST_P(Conformance, PrivateMemoryIsReadInOneCopy) {
   });
 }
 
+// ---- tensors that peers have mapped ----
+
+bool is_mapped(Side& side, SharedPages& pages, std::span<const std::byte> mine) {
+  return side.executor->with_token([&] { return pages.is_mapped(mine); });
+}
+
+struct Block {  // of a side's heap
+  Block(Side& side, size_t bytes) : heap(*side.heap) { EXPECT_TRUE(heap.allocate(bytes, &memory).ok()); }
+  ~Block() { heap.free(memory); }
+  uint64_t address() const { return reinterpret_cast<uintptr_t>(memory.data()); }
+  SharedHeap& heap;
+  std::span<std::byte> memory;
+};
+
+#define NEED_HEAP() \
+  if (!GetParam().make(1)->a.heap) GTEST_SKIP() << GetParam().name << " maps no heap"
+
+TEST_P(Conformance, MappedMemoryIsSeenWhereItLies) {
+  NEED_HEAP();
+  each_unconnected([](Table& t) {
+    Pages pages(t);
+    ASSERT_TRUE(pages.attached());
+    Side& a = t.pair->a;
+    const Block block(a, 100'000);
+    EXPECT_FALSE(is_mapped(a, *pages.of_a, block.memory)) << "nobody has been told of it yet";
+    EXPECT_FALSE(is_mapped(t.pair->b, *pages.of_b, {})) << "B has none, but looks at A's";
+    const Block of_b(t.pair->b, 1);
+    is_mapped(t.pair->b, *pages.of_b, of_b.memory);
+    EXPECT_TRUE(is_mapped(a, *pages.of_a, block.memory));
+    const std::byte* seen = nullptr;
+    ASSERT_TRUE(pages.of_b->mapped(0, block.address(), block.memory.size(), &seen).ok());
+    const auto bytes = pattern(block.memory.size(), 3);
+    std::ranges::copy(bytes, block.memory.begin());
+    EXPECT_TRUE(std::ranges::equal(std::span(seen, bytes.size()), bytes));
+    std::vector<std::byte> copied(bytes.size());
+    ASSERT_TRUE(pages.of_b->read_private(0, block.address(), copied).ok())
+        << "whether or not that is allowed";
+    EXPECT_EQ(copied, bytes);
+  });
+}
+
+TEST_P(Conformance, PrivateMemoryIsNotMapped) {
+  NEED_HEAP();
+  each_unconnected([](Table& t) {
+    Pages pages(t);
+    ASSERT_TRUE(pages.attached());
+    const auto bytes = pattern(100, 3);
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(is_mapped(t.pair->a, *pages.of_a, bytes));
+  });
+}
+
+TEST_P(Conformance, NothingBesideMappedMemoryIsSeen) {
+  NEED_HEAP();
+  each_unconnected([](Table& t) {
+    Pages pages(t);
+    ASSERT_TRUE(pages.attached());
+    const Block block(t.pair->a, 4096), of_b(t.pair->b, 1);
+    const std::byte* seen = nullptr;
+    EXPECT_FALSE(pages.of_b->mapped(0, block.address(), 1, &seen).ok()) << "not told yet";
+    is_mapped(t.pair->a, *pages.of_a, block.memory);
+    is_mapped(t.pair->b, *pages.of_b, of_b.memory);
+    EXPECT_TRUE(pages.of_b->mapped(0, block.address(), 4096, &seen).ok());
+    const auto arena = t.pair->a.heap->arena(0).mapping();
+    const uint64_t begin = reinterpret_cast<uintptr_t>(arena.data()), end = begin + arena.size();
+    EXPECT_TRUE(pages.of_b->mapped(0, end - 8, 8, &seen).ok());
+    for (const auto& [address, bytes] : {std::pair<uint64_t, size_t>{end - 8, 9},
+                                         {end, 1},
+                                         {begin - 1, 1},
+                                         {0, 1},
+                                         {begin, SIZE_MAX},
+                                         {end - 8, SIZE_MAX - 4}}) {
+      EXPECT_EQ(pages.of_b->mapped(0, address, bytes, &seen).code(), Code::kInvalid);
+    }
+  });
+}
+
 // ---- the bell ----
 
 class WaitForWord final : public Operation {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "memory/shared_heap.h"
 
 namespace dlslime::conformance {
 
@@ -25,7 +26,8 @@ struct Side {
   Executor* executor = nullptr;
   RegionTable* regions = nullptr;
   Engine* engine = nullptr;
-  PeerInfo info;  // with the engine's address
+  PeerInfo info;               // with the engine's address
+  SharedHeap* heap = nullptr;  // null: the engine can't map one
 };
 
 class EnginePair {

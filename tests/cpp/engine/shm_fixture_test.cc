@@ -10,18 +10,20 @@ namespace {
 
 struct ShmSide {
   explicit ShmSide(bool direct_reads) : executor(clock, &reactor, Ladder{}), self(new_identity("this host")) {
-    const Status made = ShmEngine::create({direct_reads}, {clock, executor, reactor, regions, self}, &engine);
+    const Status made =
+        ShmEngine::create({direct_reads}, {clock, executor, reactor, regions, heap, self}, &engine);
     if (!made.ok()) throw Failure(made);
     self.addresses["shm"] = engine->address();
     executor.add(reactor);
     executor.add(*engine);
   }
-  Side side() { return {&executor, &regions, engine.get(), self}; }
+  Side side() { return {&executor, &regions, engine.get(), self, &heap}; }
 
   SteadyClock clock;
   Reactor reactor;
   Executor executor;
   RegionTable regions;
+  SharedHeap heap;
   PeerInfo self;
   std::unique_ptr<ShmEngine> engine;
 };

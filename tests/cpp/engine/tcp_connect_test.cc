@@ -368,7 +368,7 @@ TEST(TcpAddress, ListensWhereItIsTold) {
 TEST(TcpAddress, RefusesWhatNobodyCouldConnectTo) {
   Side side(1);
   std::unique_ptr<TcpEngine> engine;
-  const Services services{side.clock, side.executor, side.reactor, side.regions, side.self};
+  const Services services{side.clock, side.executor, side.reactor, side.regions, side.heap, side.self};
   EXPECT_EQ(TcpEngine::create(at("0.0.0.0"), services, &engine).code(), Code::kInvalid);
   EXPECT_EQ(TcpEngine::create(at("::"), services, &engine).code(), Code::kInvalid);
   EXPECT_EQ(TcpEngine::create(at("localhost"), services, &engine).code(), Code::kInvalid);

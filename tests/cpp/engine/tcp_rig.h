@@ -80,6 +80,7 @@ struct Side {
   Reactor reactor;
   Executor executor{clock, &reactor, Ladder{Nanos(0), std::chrono::microseconds(50)}};
   RegionTable regions;
+  SharedHeap heap;
   PeerInfo self;
   std::unique_ptr<TcpEngine> engine;
   Recorder seen;
@@ -91,7 +92,7 @@ struct Side {
   }
 
   explicit Side(int rank, TcpEngine::Options options = {}) : self(identity(rank)) {
-    const Status made = TcpEngine::create(options, {clock, executor, reactor, regions, self}, &engine);
+    const Status made = TcpEngine::create(options, {clock, executor, reactor, regions, heap, self}, &engine);
     EXPECT_TRUE(made.ok()) << made.to_string();
     self.addresses["tcp"] = engine->address();
     token([this] { executor.add(reactor), executor.add(*engine); });

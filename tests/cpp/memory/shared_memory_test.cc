@@ -1,4 +1,6 @@
 // What a process maps of another one: proven to be what that one has made for it, before it is touched.
+#include "memory/shared_memory.h"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -6,9 +8,7 @@
 
 #include <cstring>
 
-#include "engine/shm/shared_memory.h"
-
-namespace dlslime::shm {
+namespace dlslime {
 namespace {
 
 constexpr size_t kBytes = 4096;
@@ -77,4 +77,4 @@ TEST(SharedMemory, WhatIsNotOursIsRefused) {
 }
 
 }  // namespace
-}  // namespace dlslime::shm
+}  // namespace dlslime

@@ -1,4 +1,4 @@
-#include "engine/shm/shared_memory.h"
+#include "memory/shared_memory.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/random.h"
-#include "engine/shm/proc.h"
+#include "memory/proc.h"
 
-namespace dlslime::shm {
+namespace dlslime {
 namespace {
 
 Status stranger() {
@@ -22,7 +22,7 @@ Status stranger() {
 constexpr char kMemfd[] = "/memfd:dlslime-";  // how /proc shows what create() makes
 
 // /proc/PID/fd/N of a peer, seen to be such memory before it is opened: opening a stranger's terminal or device has effects.
-Status open_memfd(int pid, int32_t fd, UniqueFd* out) {
+Status open_memfd(int pid, int32_t fd, int flags, UniqueFd* out) {
   const std::string path = descriptor_of(pid, fd), target = link_target(path);
   if (target.empty()) {
     const bool denied = errno == EACCES || errno == EPERM;
@@ -30,7 +30,7 @@ Status open_memfd(int pid, int32_t fd, UniqueFd* out) {
                   (denied ? " (other user, not dumpable, or forbidden by policy)" : ""));
   }
   if (!target.starts_with(kMemfd)) return stranger();
-  out->reset(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY));
+  out->reset(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY));
   return *out ? Status() : failed("opening the peer's shared memory");
 }
 
@@ -40,6 +40,7 @@ struct Offer {
   uint64_t mapped;
   Nonce nonce;
 };
+static_assert(sizeof(Offer) == SharedMemory::kOfferBytes);
 
 }  // namespace
 
@@ -60,9 +61,11 @@ SharedMemory::~SharedMemory() {
   if (at_) munmap(at_, mapped_);
 }
 
-Status SharedMemory::map(int fd, size_t bytes) {
-  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+Status SharedMemory::map(int fd, size_t bytes, Access access) {
+  const int rights = access == Access::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* at = mmap(nullptr, bytes, rights, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) return failed("mmap of " + std::to_string(bytes) + " shared bytes");
+  (void)madvise(at, bytes, MADV_DONTDUMP);
   at_ = static_cast<std::byte*>(at);
   mapped_ = bytes;
   return {};
@@ -78,7 +81,7 @@ Status SharedMemory::create(const char* label, size_t bytes, SharedMemory* out) 
   // Nobody may shrink it under a peer's feet (SIGBUS).
   if (fcntl(memory.fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return failed("sealing shared memory");
-  if (Status status = memory.map(memory.fd_.get(), mapped); !status.ok()) return status;
+  if (Status status = memory.map(memory.fd_.get(), mapped, Access::kReadWrite); !status.ok()) return status;
   const Nonce nonce = random_value<Nonce>();
   std::memcpy(memory.at_, nonce.data(), nonce.size());
   *out = std::move(memory);
@@ -100,7 +103,8 @@ std::string SharedMemory::offer() const {
   return {reinterpret_cast<const char*>(&offer), sizeof offer};
 }
 
-Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, SharedMemory* out) {
+Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, SharedMemory* out,
+                          Access access) {
   Offer offer;
   if (bytes.size() != sizeof offer) return {Code::kInvalid, "no offer of shared memory"};
   std::memcpy(&offer, bytes.data(), sizeof offer);
@@ -109,17 +113,18 @@ Status SharedMemory::open(int pid, std::string_view bytes, size_t expected, Shar
                                  std::to_string(kHead + expected) + " were expected"};
   }
   UniqueFd fd;
-  if (Status opened = open_memfd(pid, offer.fd, &fd); !opened.ok()) return opened;
+  const int flags = access == Access::kRead ? O_RDONLY : O_RDWR;
+  if (Status opened = open_memfd(pid, offer.fd, flags, &fd); !opened.ok()) return opened;
   struct stat info {};
   if (fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || uint64_t(info.st_size) != offer.mapped)
     return stranger();
   const int seals = fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || !(seals & F_SEAL_SHRINK)) return stranger();  // it could be cut off under our feet
   SharedMemory memory;
-  if (Status status = memory.map(fd.get(), offer.mapped); !status.ok()) return status;
+  if (Status status = memory.map(fd.get(), offer.mapped, access); !status.ok()) return status;
   if (memory.nonce() != offer.nonce) return stranger();
   *out = std::move(memory);
   return {};
 }
 
-}  // namespace dlslime::shm
+}  // namespace dlslime

@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 
-namespace dlslime::shm {
+namespace dlslime {
 
 inline Status failed(const std::string& what) {
   return {Code::kUnavailable, what + ": " + std::strerror(errno)};
@@ -26,4 +26,4 @@ inline std::string link_target(const std::string& path) {
   return n < 0 ? std::string() : std::string(target, size_t(n));
 }
 
-}  // namespace dlslime::shm
+}  // namespace dlslime
