@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bench import ddp, floor, mpi, processor
+from bench import beside, ddp, floor, mpi, processor
 from bench.cases import ALL
 from bench.limit import copy_key, floor_key, memory_time
 from bench.operations import OPERATIONS
@@ -154,6 +154,12 @@ def _cpu() -> Iterator[Cell]:
     yield Cell(case, "us of CPU, 8 B all_reduce", (late,), _micros, 1000.0, unit="us")
 
 
+def _beside() -> Iterator[Cell]:
+    ours, theirs = (Key(2, beside.BESIDE, 8, name) for name in (OURS, GLOO))
+    case = "8 B all_reduce beside another thread's of 64 MiB: 200 us"
+    yield Cell(case, "2 ranks, 4 busy threads on 2 cores", (ours, theirs), _micros, 200.0, unit="us")
+
+
 def _tcp() -> Iterator[Cell]:
     for world, op in product((2, 4), OPERATIONS):
         for size in (8,) if op == "barrier" else TCP_SIZES:
@@ -188,6 +194,9 @@ def alone() -> list[Cell]:
     for op in MOVING[:3]:
         what = f"{op}, 2 ranks, against openmpi's of 64 KiB"
         cells.append(Cell(case, what, (floor_key(2, op), Key(2, op, 64 * KIB, MPI)), _ratio, 1.0))
+    copies = Key(2, beside.BESIDE_COPIES, 8, OURS)
+    what = "no floor: our 8 B all_reduce beside another thread's copies"
+    cells.append(Cell(case, what, (copies,), _micros, 200.0, unit="us"))
     crowded = Key(4, "all_reduce_yielding", 8, floor.NAME)
     what = "all_reduce and sched_yield, 4 ranks on 2 cores"
     cells.append(Cell(case, what, (crowded,), _micros, 20.0, unit="us"))
@@ -198,5 +207,5 @@ def alone() -> list[Cell]:
 
 
 def bars() -> list[Cell]:
-    main = [*_small(), *_reducing(), *_bulk(), *_crowded(), *_variants(), *_cpu(), *_training()]
+    main = [*_small(), *_reducing(), *_bulk(), *_crowded(), *_variants(), *_cpu(), *_beside(), *_training()]
     return [*main, *_tails(main), *_tcp()]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from bench import ddp, floor, processor
+from bench import beside, ddp, floor, processor
 from bench.operations import Place
 from bench.timing import Key, Pace, Row
 from bench.turns import in_turn
@@ -26,7 +26,11 @@ c10d: Any = dist  # its stubs leave the stores out
 MEMORY = "memory"  # no backend: copies within a rank
 
 Measure = Callable[[Mapping[str, Place], Sequence[Key], Pace], list[Row]]
-PROGRAMS: dict[str, Measure] = {**processor.PROGRAMS, **ddp.PROGRAMS}  # what is not measured by in_turn
+PROGRAMS: dict[str, Measure] = {
+    **processor.PROGRAMS,
+    **beside.PROGRAMS,
+    **ddp.PROGRAMS,
+}  # what is not measured by in_turn
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
  protected:
   // Under the token, as the very last touch: must end in mark_done(). May hand the operation to a completion queue.
   virtual void finished() noexcept { mark_done(); }
-  void mark_done() noexcept { done_.store(true, std::memory_order_release); }
+  // Before the look at who waits: a waiter counts itself, and looks at this then; one of the two sees the other.
+  void mark_done() noexcept { done_.store(true, std::memory_order_seq_cst); }
 
  private:
   friend class Executor;
