@@ -26,6 +26,8 @@ class Poller {
   virtual ~Poller() = default;
   virtual bool poll() = 0;          // true: something moved. At most ~20 us.
   virtual void about_to_sleep() {}  // tell peers that they must ring; a last poll() follows
+  // Where there are more ranks than CPUs: another one, perhaps the one that is waited for, gets this thread's CPU next.
+  virtual void about_to_yield(Nanos) {}
   virtual void woke() {}
 };
 
@@ -61,6 +63,7 @@ class Chore : public Hook<ChoreTag> {
 struct Ladder {
   Nanos spin{std::chrono::microseconds(2)};
   Nanos yield{std::chrono::microseconds(200)};
+  bool crowded = false;  // the host has more ranks than this process may use CPUs
 };
 
 class Executor {

@@ -27,6 +27,7 @@ struct PageContents {
     std::array<char, SharedMemory::kOfferBytes> offer;
   };
   alignas(128) std::atomic<uint32_t> asleep;
+  alignas(128) std::atomic<int32_t> cpu;  // 1 + where its driving thread was when it yielded last
   alignas(128) std::atomic<uint64_t> live[RegionTable::kLiveSlots];  // RegionTable::show_live
   alignas(128) std::atomic<uint64_t> arena_count;                    // of those that are complete; only grows
   Arena arenas[SharedHeap::kMostArenas];
@@ -69,6 +70,10 @@ class ShmPeer {
   bool grants(const RemoteRegion& region) const {
     return contents().live[RegionTable::slot_of(region.id)].load(std::memory_order_seq_cst) ==
            digest_of(region);
+  }
+  int cpu() const {  // where it runs, as far as is known; -1: it sleeps, or has not said
+    if (contents().asleep.load(std::memory_order_relaxed)) return -1;
+    return contents().cpu.load(std::memory_order_relaxed) - 1;
   }
   void ring() const {  // after publishing something the peer may sleep for
     if (contents().asleep.load(std::memory_order_seq_cst)) wake();

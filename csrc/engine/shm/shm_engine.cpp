@@ -1,5 +1,6 @@
 #include "engine/shm/shm_engine.h"
 
+#include <sched.h>
 #include <sys/epoll.h>
 
 #include <vector>
@@ -47,6 +48,7 @@ Status ShmEngine::meet(const PeerInfo& peer, std::shared_ptr<ShmPeer>* out) {
   if (Status status = ShmPeer::open(services_.self, peer, &opened); !status.ok()) return status;
   *out = std::move(opened);
   known = *out;
+  cpus_.reserve(peers_.size());
   return {};
 }
 
@@ -107,6 +109,17 @@ Status ShmEngine::share(const SharedPages::Layout& layout, std::unique_ptr<Share
 bool ShmEngine::reads_private(const PeerInfo& peer) {
   std::shared_ptr<ShmPeer> known;
   return meet(peer, &known).ok() && reads_directly(*known);
+}
+
+void ShmEngine::about_to_yield(Nanos now) {
+  const int here = sched_getcpu();
+  page_->contents().cpu.store(here + 1, std::memory_order_relaxed);
+  if (!crowd_.due(now)) return;
+  cpus_.clear();
+  for (const auto& [id, known] : peers_) {
+    if (const auto peer = known.lock()) cpus_.push_back(peer->cpu());
+  }
+  crowd_.look(now, here, cpus_);
 }
 
 bool ShmEngine::poll() {

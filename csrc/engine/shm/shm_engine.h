@@ -13,6 +13,7 @@
 
 #include "engine/engine.h"
 #include "engine/services.h"
+#include "engine/shm/crowd.h"
 #include "engine/shm/process_page.h"
 #include "engine/shm/shm_endpoint.h"
 #include "engine/shm/shm_pages.h"
@@ -40,6 +41,7 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
 
   bool poll() override;
   void about_to_sleep() override { page_->contents().asleep.store(1, std::memory_order_seq_cst); }
+  void about_to_yield(Nanos now) override;
   void woke() override { page_->contents().asleep.store(0, std::memory_order_seq_cst); }
 
   Status meet(const PeerInfo& peer, std::shared_ptr<shm::ShmPeer>* out) override;
@@ -58,6 +60,8 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   std::map<std::string, std::shared_ptr<shm::ShmPeer>> met_;  // reached, not yet connected or shared with
   std::map<std::pair<std::string, uint64_t>, SharedMemory> offered_;  // rings made, by peer and link
   List<shm::ShmEndpoint, shm::EndpointTag> endpoints_;
+  shm::Crowd crowd_;
+  std::vector<int> cpus_;  // of the peers, while it looks; has room for all
 };
 
 }  // namespace dlslime

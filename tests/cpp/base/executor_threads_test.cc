@@ -66,6 +66,27 @@ TEST_F(ThreadsTest, RunFromManyThreads) {
   EXPECT_TRUE(executor.idle());
 }
 
+struct Yields final : Poller {
+  bool poll() override { return false; }
+  void about_to_yield(Nanos) override { ++count; }
+  std::atomic<int> count{0};
+};
+
+TEST_F(ThreadsTest, PollersHearOfYieldsWhereThereAreMoreRanksThanCpus) {
+  Yields yields;
+  executor.with_token([&] { executor.add(yields); });
+  for (const bool crowded : {false, true}) {
+    yields.count = 0;
+    executor.with_token([&] { executor.set_ladder({Nanos(0), milliseconds(1), crowded}); });
+    std::atomic<bool> never{false};
+    Program op([&] { return wait_for(&never); }, nullptr, Operation::Order::kFree, in(milliseconds(20)));
+    executor.run(op, kNever);
+    EXPECT_EQ(op.status().code(), Code::kTimeout);
+    EXPECT_EQ(yields.count > 0, crowded);
+  }
+  executor.with_token([&] { executor.remove(yields); });
+}
+
 TEST_F(ThreadsTest, WaitersHelpEachOther) {
   // Each thread waits for the other's operation to have started: whoever holds the token must run both.
   std::atomic<int> arrived{0};

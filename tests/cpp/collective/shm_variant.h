@@ -97,6 +97,7 @@ class ShmVariant final : public Engine {
 
   bool poll() override { return engine_->poll(); }
   void about_to_sleep() override { engine_->about_to_sleep(); }
+  void about_to_yield(Nanos now) override { engine_->about_to_yield(now); }
   void woke() override { engine_->woke(); }
 
  private:
