@@ -26,7 +26,7 @@ class Poller {
   virtual ~Poller() = default;
   virtual bool poll() = 0;          // true: something moved. At most ~20 us.
   virtual void about_to_sleep() {}  // tell peers that they must ring; a last poll() follows
-  // Where there are more ranks than CPUs: another one, perhaps the one that is waited for, gets this thread's CPU next.
+  // Where every CPU is needed: who comes next on this one may be the rank that is waited for, or one too many.
   virtual void about_to_yield(Nanos) {}
   virtual void woke() {}
 };
@@ -63,7 +63,7 @@ class Chore : public Hook<ChoreTag> {
 struct Ladder {
   Nanos spin{std::chrono::microseconds(2)};
   Nanos yield{std::chrono::microseconds(200)};
-  bool crowded = false;  // the host has more ranks than this process may use CPUs
+  bool spread = false;  // every CPU is needed: before it yields, a driver may go to one with fewer ranks
 };
 
 class Executor {

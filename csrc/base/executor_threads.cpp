@@ -178,7 +178,7 @@ void Executor::relax(const Ladder& ladder, Nanos& idle_since, Nanos until) {
   if (idle_for < ladder.spin) {
     for (int i = 0; i < 4; ++i) pause_cpu();
   } else if (idle_for < ladder.spin + ladder.yield) {
-    if (ladder.crowded) {
+    if (ladder.spread) {
       for (Poller* poller : pollers_) poller->about_to_yield(now);
     }
     sched_yield();

@@ -29,7 +29,7 @@ Ladder ladder_of(const Settings& settings, int local_ranks) {
   const bool crowded = local_ranks > usable_cpus();
   const Nanos automatic = crowded ? Nanos{0} : Nanos{kSpin};
   return {settings.spin_us ? Nanos{microseconds(*settings.spin_us)} : automatic,
-          microseconds(settings.yield_us), crowded};
+          microseconds(settings.yield_us), local_ranks >= usable_cpus()};
 }
 
 PeerInfo identity(const Settings& settings) {

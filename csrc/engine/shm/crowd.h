@@ -1,5 +1,5 @@
-// Crowd: where a host has more ranks than CPUs, ranks that wait for each other take turns on them. The system leaves two on one CPU
-// and one alone on another for long, since none of them ever sleeps; then each operation takes as many turns as the fullest CPU has
+// Crowd: where a host has as many ranks as CPUs, or more, those that wait for each other may take turns on them. Since none of them
+// sleeps, the system leaves more on one CPU than on another for long; then each operation takes as many turns as the fullest CPU has
 // ranks. So a rank that is about to yield there goes elsewhere.
 //
 // Threads:    under the token, on the thread that drives.

@@ -72,17 +72,17 @@ struct Yields final : Poller {
   std::atomic<int> count{0};
 };
 
-TEST_F(ThreadsTest, PollersHearOfYieldsWhereThereAreMoreRanksThanCpus) {
+TEST_F(ThreadsTest, PollersHearOfYieldsWhereRanksSpread) {
   Yields yields;
   executor.with_token([&] { executor.add(yields); });
-  for (const bool crowded : {false, true}) {
+  for (const bool spread : {false, true}) {
     yields.count = 0;
-    executor.with_token([&] { executor.set_ladder({Nanos(0), milliseconds(1), crowded}); });
+    executor.with_token([&] { executor.set_ladder({Nanos(0), milliseconds(1), spread}); });
     std::atomic<bool> never{false};
     Program op([&] { return wait_for(&never); }, nullptr, Operation::Order::kFree, in(milliseconds(20)));
     executor.run(op, kNever);
     EXPECT_EQ(op.status().code(), Code::kTimeout);
-    EXPECT_EQ(yields.count > 0, crowded);
+    EXPECT_EQ(yields.count > 0, spread);
   }
   executor.with_token([&] { executor.remove(yields); });
 }
