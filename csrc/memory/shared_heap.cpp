@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 
 namespace dlslime {
 namespace {
@@ -21,8 +22,8 @@ SharedHeap::SharedHeap() : process_(getpid()) {}
 bool SharedHeap::is_this_process() const { return getpid() == process_; }
 
 Status SharedHeap::allocate(size_t bytes, std::span<std::byte>* block) {
+  if (bytes > SIZE_MAX - 2 * page()) return {Code::kInvalid, "so many bytes can't be"};
   const size_t wanted = whole_pages(std::max<size_t>(bytes, 1));
-  if (wanted < bytes) return {Code::kInvalid, "so many bytes can't be"};
   const std::lock_guard lock(mutex_);
   for (size_t i = 0; i < arenas(); ++i) {
     if (std::byte* at = arenas_[i].take(wanted)) return *block = {at, bytes}, Status();
