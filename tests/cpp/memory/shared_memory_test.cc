@@ -42,6 +42,20 @@ TEST(SharedMemory, OpensWhatWasOffered) {
   EXPECT_EQ(opened.contents()[17], std::byte(42));
 }
 
+// The system itself can't write there on this process's behalf.
+TEST(SharedMemory, WhatIsOpenedForReadingIsOnlyRead) {
+  using Access = SharedMemory::Access;
+  SharedMemory made;
+  ASSERT_TRUE(SharedMemory::create("test", kBytes, &made).ok());
+  const UniqueFd zeros(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  for (const Access access : {Access::kRead, Access::kReadWrite}) {
+    SharedMemory opened;
+    ASSERT_TRUE(SharedMemory::open(getpid(), made.offer(), kBytes, &opened, access).ok());
+    EXPECT_EQ(::read(zeros.get(), opened.contents(), 1) == 1, access == Access::kReadWrite);
+    EXPECT_EQ(opened.nonce(), made.nonce());
+  }
+}
+
 TEST(SharedMemory, WhatCouldShrinkUnderOurFeetIsRefused) {
   SharedMemory made;
   ASSERT_TRUE(SharedMemory::create("test", kBytes, &made).ok());
