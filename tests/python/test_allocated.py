@@ -142,3 +142,28 @@ def test_a_forked_child_leaves_its_parents_memory_alone() -> None:
         60.0,
     )
     assert [each.returncode for each in finished] == [0, 0], finished
+
+
+def test_a_rank_that_can_not_map_the_others() -> None:
+    """All move their tensors as others then; that rank says why, once for each of them."""
+    finished = run_script(
+        3,
+        """
+        import resource
+        backend = dist.group.WORLD._get_backend(torch.device("cpu"))
+        tensor = backend.allocate_tensor(500_000, dtype=torch.float32, device=torch.device("cpu"))
+        dist.all_reduce(torch.zeros(500_000))  # takes the memory that it takes
+        if rank == 1:
+            pages = int(open("/proc/self/statm").read().split()[0])
+            most = pages * resource.getpagesize() + (48 << 20)  # less than the least that can be mapped
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        for turn in range(4):
+            tensor.fill_(rank + turn)
+            dist.all_reduce(tensor)
+            assert bool((tensor == 3 + 3 * turn).all()), turn
+        dist.destroy_process_group()
+        """,
+        60.0,
+    )
+    assert [each.returncode for each in finished] == [0, 0, 0], finished
+    assert [each.output.count("can't be mapped here") for each in finished] == [0, 2, 0], finished
