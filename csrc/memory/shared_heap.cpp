@@ -49,12 +49,15 @@ Status SharedHeap::add_arena(size_t bytes) {
 
 void SharedHeap::free(std::span<std::byte> block) {
   if (!is_this_process()) return;
-  const std::lock_guard lock(mutex_);
   const size_t index = arena_of(block);
   if (index == arenas()) return;
   Arena& arena = arenas_[index];
-  arena.put_back(size_t(block.data() - arena.memory.mapping().data()),
-                 whole_pages(std::max<size_t>(block.size(), 1)));
+  const size_t begin = size_t(block.data() - arena.memory.mapping().data());
+  const size_t bytes = whole_pages(std::max<size_t>(block.size(), 1));
+  // Milliseconds, where it is large: nobody else has it yet, so nobody need wait for that.
+  arena.memory.give_back(begin - SharedMemory::kHead, bytes);
+  const std::lock_guard lock(mutex_);
+  arena.put_back(begin, bytes);
 }
 
 size_t SharedHeap::arena_of(std::span<const std::byte> bytes) const {
@@ -78,7 +81,6 @@ std::byte* SharedHeap::Arena::take(size_t bytes) {
 }
 
 void SharedHeap::Arena::put_back(size_t begin, size_t bytes) {
-  memory.give_back(begin - SharedMemory::kHead, bytes);
   auto after = free.lower_bound(begin);
   if (after != free.end() && after->first == begin + bytes) {
     bytes += after->second;

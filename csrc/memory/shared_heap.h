@@ -5,7 +5,8 @@
 // Errors:     allocate() answers kUnavailable with the system's reason.
 // Units:      bytes; blocks are whole pages.
 // Invariants: there are more and more arenas, each at least twice as large as the one before; they stay as they are, wherever blocks
-//             come and go. What is free takes no memory. A forked child has its parent's heap in sight, but frees nothing of it.
+//             come and go. What is free takes no memory. A forked child has its parent's heap in sight, but frees nothing of it; what
+//             the parent frees and uses again changes under the child's eyes.
 #pragma once
 #include <array>
 #include <atomic>
