@@ -86,7 +86,8 @@ Status ShmPeer::open(const PeerInfo& self, const PeerInfo& peer, std::unique_ptr
   opened->pid_ = peer.pid;
   opened->pidfd_.reset(int(syscall(SYS_pidfd_open, peer.pid, 0)));
   if (!opened->pidfd_) return failed("pidfd_open of the peer's process");
-  if (Status status = SharedMemory::open(peer.pid, parts["page"], sizeof(PageContents), &opened->memory_);
+  if (Status status = SharedMemory::open(peer.pid, parts["page"], sizeof(PageContents), &opened->memory_,
+                                         SharedMemory::Access::kRead);
       !status.ok()) {
     return status;
   }
