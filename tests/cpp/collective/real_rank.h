@@ -25,8 +25,8 @@ struct RealConfig {
   std::vector<Step> steps;
   Plan plan;
   Sharing sharing = Sharing::kPages;
-  std::vector<int> host_of =
-      {};  // by rank: made-up hosts, which reach each other over TCP; empty: all are on this one
+  // By rank: made-up hosts, which reach each other over TCP; empty: all are on this one.
+  std::vector<int> host_of = {};
   bool direct_reads = true;
   unsigned in_heap = 0;  // of four steps, how many have a rank's data where the others can map it
   Ladder ladder;

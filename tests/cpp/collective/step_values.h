@@ -20,8 +20,8 @@ double factor_of(const Step& step, int rank);  // PremulSum: a rank's own
 // Ranks by host, as they are to be combined.
 using RanksByHost = std::vector<std::vector<int>>;
 RanksByHost on_one_host(int ranks);
-RanksByHost ranks_by_host(
-    const std::vector<int>& host_of);  // host_of: by rank, hosts in order of their lowest
+// `host_of`: by rank; hosts come in the order of their lowest ranks.
+RanksByHost ranks_by_host(const std::vector<int>& host_of);
 ByteVector reduced(const Step& step, const RanksByHost& hosts, int part, size_t count);
 
 }  // namespace dlslime

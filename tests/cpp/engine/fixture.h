@@ -1,13 +1,10 @@
-// How an engine joins the conformance suite: a pair of processes, as it sees them, in one process and one
-// thread.
+// How an engine joins the conformance suite: a pair of processes, as it sees them, in one process and one thread.
 //
-//   const bool joined = join_conformance({.name = "quic", .make = [](uint64_t) { return
-//   std::make_unique<QuicPair>(); }});
+//   const bool joined = join_conformance({.name = "quic", .make = [](uint64_t) { return std::make_unique<QuicPair>(); }});
 //
 // in a file of its own, tests/cpp/engine/<engine>_fixture_test.cc. That is all.
 //
-// Threads:    one: drive() gives each side's executor a pass under its token. Nothing sleeps, so no bell is
-// needed; the bell is
+// Threads:    one: drive() gives each side's executor a pass under its token. Nothing sleeps, so no bell is needed; the bell is
 //             tested through Executor::wait by a second thread, only where `threads` says so.
 // Ownership:  the pair owns both sides; the suite destroys endpoints and pages before the pair.
 #pragma once

@@ -6,11 +6,9 @@
 //   EXPECT_TRUE(result.ok()) << result.describe();
 //
 // Threads:    one.
-// Ownership:  the program lives until the run is over, so its lambda may capture; what it creates belongs in
-// its frames, which
+// Ownership:  the program lives until the run is over, so its lambda may capture; what it creates belongs in its frames, which
 //             are unwound (a killed rank's too, with kAborted) before the run returns.
-// Errors:     result.ranks[r]: how rank r's program ended; kAborted if the rank never ended by itself (killed
-// or frozen).
+// Errors:     result.ranks[r]: how rank r's program ended; kAborted if the rank never ended by itself (killed or frozen).
 //             result.world: ok, or the deadlock, livelock or limit that ended the run.
 // Units:      Nanos of virtual time.
 #pragma once
