@@ -140,6 +140,7 @@ class Executor {
     Executor& executor_;
   };
 
+  bool wait_as_counted(Operation& op, Nanos until);  // by waiters_
   bool try_token();
   void acquire_token();
   void release_token();

@@ -111,13 +111,19 @@ void Executor::submit_awaited(Operation& op) {
   if (!dozing_.load()) kick();
 }
 
+// Counted first: the progress thread may look at this moment, and it leaves alone what somebody waits for.
 bool Executor::run(Operation& op, Nanos until) {
+  waiters_.fetch_add(1);
   push_inbox(op);
-  return wait(op, until);
+  return wait_as_counted(op, until);
 }
 
 bool Executor::wait(Operation& op, Nanos until) {
   waiters_.fetch_add(1);
+  return wait_as_counted(op, until);
+}
+
+bool Executor::wait_as_counted(Operation& op, Nanos until) {
   while (!op.done()) {
     if (!demands_.load() && try_token()) {
       drive(&op, until);
