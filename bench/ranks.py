@@ -26,11 +26,8 @@ c10d: Any = dist  # its stubs leave the stores out
 MEMORY = "memory"  # no backend: copies within a rank
 
 Measure = Callable[[Mapping[str, Place], Sequence[Key], Pace], list[Row]]
-PROGRAMS: dict[str, Measure] = {
-    **processor.PROGRAMS,
-    **beside.PROGRAMS,
-    **ddp.PROGRAMS,
-}  # what is not measured by in_turn
+# What is not measured by in_turn.
+PROGRAMS: dict[str, Measure] = {**processor.PROGRAMS, **beside.PROGRAMS, **ddp.PROGRAMS}
 
 
 @dataclass(frozen=True)

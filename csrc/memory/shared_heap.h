@@ -2,7 +2,7 @@
 //
 // Threads:    any.
 // Ownership:  a block belongs to who allocated it, until free(). The heap must outlive its blocks and all who look at its arenas.
-// Errors:     allocate() answers kUnavailable with the system's reason.
+// Errors:     allocate() answers kUnavailable with the system's reason, or kInvalid where no system could.
 // Units:      bytes; blocks are whole pages.
 // Invariants: there are more and more arenas, each at least twice as large as the one before; they stay as they are, wherever blocks
 //             come and go. What is free takes no memory. A forked child has its parent's heap in sight, but frees nothing of it; what

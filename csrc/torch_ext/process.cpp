@@ -26,10 +26,10 @@ std::atomic<Process*> g_current{nullptr};
 std::mutex& g_mutex = *new std::mutex;  // held while one is made and while the process forks
 
 Ladder ladder_of(const Settings& settings, int local_ranks) {
-  const bool crowded = local_ranks > usable_cpus();
-  const Nanos automatic = crowded ? Nanos{0} : Nanos{kSpin};
+  const int cpus = usable_cpus();
+  const Nanos automatic = local_ranks > cpus ? Nanos{0} : Nanos{kSpin};
   return {settings.spin_us ? Nanos{microseconds(*settings.spin_us)} : automatic,
-          microseconds(settings.yield_us), local_ranks >= usable_cpus()};
+          microseconds(settings.yield_us), local_ranks >= cpus};
 }
 
 PeerInfo identity(const Settings& settings) {

@@ -25,8 +25,10 @@ namespace {
 constexpr microseconds kFirstPause{200};
 constexpr microseconds kLongestPause{10'000};
 
-std::string key(const char* round, int rank) {
-  return std::string("dlslime/") + round + "/" + std::to_string(rank);
+// By global rank: torch counts groups by rank, so that groups which have no rank in common may have one name, and one prefix in the
+// store, at the same time.
+std::string key(const char* round, uint64_t global_rank) {
+  return std::string("dlslime/") + round + "/" + std::to_string(global_rank);
 }
 
 // Where peers reach this host: the address that leads to the store's host. Empty: the store is a file or
@@ -48,12 +50,10 @@ class Rounds {
 
   Deadline deadline() const { return {deadline_, in_.timeout}; }
 
-  // Publishes this rank's blob and answers everybody's. A group of one leaves the store alone: torch may give groups of one on
-  // several ranks the same name, and then they would delete each other's keys.
+  // Publishes this rank's blob and answers everybody's.
   std::vector<std::string> exchange(const char* round, const std::string& mine) {
-    if (in_.size == 1) return {mine};
     std::vector<std::string> keys, blobs;
-    for (int rank = 0; rank < in_.size; ++rank) keys.push_back(key(round, rank));
+    for (int rank = 0; rank < in_.size; ++rank) keys.push_back(key(round, in_.global_ranks.at(rank)));
     lost_since_.clear();
     ask([&] { in_.store->set(keys[size_t(in_.rank)], std::vector<uint8_t>(mine.begin(), mine.end())); });
     for (size_t rank = 0; rank < keys.size(); ++rank) wait_for(keys, rank);
@@ -63,9 +63,9 @@ class Rounds {
   }
 
   void forget() {
-    if (in_.size == 1) return;
     try {
-      for (const char* round : {"hello", "offers"}) in_.store->deleteKey(key(round, in_.rank));
+      for (const char* round : {"hello", "offers"})
+        in_.store->deleteKey(key(round, in_.global_ranks.at(in_.rank)));
     } catch (const std::exception& error) {  // a store that can't: its keys must not be used twice
       log_debug(std::string("the store keeps its keys: ") + error.what());
     }

@@ -252,33 +252,24 @@ def test_a_kept_work_does_not_keep_the_store() -> None:
     subprocess.run([sys.executable, "-c", A_KEPT_WORK], check=True, timeout=60)
 
 
-A_GROUP_OF_ONE = """
-from datetime import timedelta
-
-import torch
-import torch.distributed as dist
-
-class Empty(dist.Store):
-    def set(self, key, value):
-        asked.append(key)
-
-    def check(self, keys):
-        asked.extend(keys)
-        return False
-
-asked, store = [], Empty()
-dist.init_process_group("dlslime", store=store, rank=0, world_size=1, timeout=timedelta(seconds=5))
-group = dist.new_group([0])
-dist.all_reduce(torch.ones(1), group=group)
-dist.destroy_process_group()
-assert not [key for key in asked if "dlslime" in key], asked
-"""
+def groups_of_one_name(rank: int, world: int) -> None:
+    """torch counts groups by rank: what each half makes of its ranks at the same time has the same names."""
+    halves = [list(range(world // 2)), list(range(world // 2, world))]
+    for size in (1, 2):
+        for _ in range(8):
+            half, _ = dist.new_subgroups_by_enumeration(halves)
+            part, _ = dist.new_subgroups(group_size=size, group=half)
+            assert dist.get_process_group_ranks(part) == [
+                r for r in range(world) if r // size == rank // size
+            ]
+            total = torch.tensor([float(rank)])
+            dist.all_reduce(total, group=part)
+            assert total.item() == sum(dist.get_process_group_ranks(part))
 
 
 @OURS_ONLY
-def test_a_group_of_one_leaves_the_store_alone() -> None:
-    """Those of several ranks may have one name (new_subgroups of a subgroup), and would delete each other's keys."""
-    subprocess.run([sys.executable, "-c", A_GROUP_OF_ONE], check=True, timeout=60)
+def test_groups_of_one_name(pools: PoolRegistry) -> None:
+    pools.get(4).run(groups_of_one_name)
 
 
 @OURS_ONLY
