@@ -257,8 +257,8 @@ def groups_of_one_name(rank: int, world: int) -> None:
     halves = [list(range(world // 2)), list(range(world // 2, world))]
     for size in (1, 2):
         for _ in range(8):
-            half, _ = dist.new_subgroups_by_enumeration(halves)
-            part, _ = dist.new_subgroups(group_size=size, group=half)
+            half, _ = c10d.new_subgroups_by_enumeration(halves)
+            part, _ = c10d.new_subgroups(group_size=size, group=half)
             assert dist.get_process_group_ranks(part) == [
                 r for r in range(world) if r // size == rank // size
             ]
