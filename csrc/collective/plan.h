@@ -108,6 +108,7 @@ class Plan {
   std::array<std::array<Rows, std::size(kWays)>, kKinds> rows_;
 };
 
-extern const std::string_view kBuiltInPlan;
+// What is shipped: for every machine, and what is different where a processor hands_over_fast().
+extern const std::string_view kBuiltInPlan, kFastHandoverPlan;
 
 }  // namespace dlslime

@@ -43,4 +43,9 @@ reduce_scatter hosts up to *: shards by 2 MiB
 all_to_all hosts up to *: direct
 )";
 
+constexpr std::string_view kFastHandoverPlan = R"(
+all_gather local up to *: staged
+all_to_all local up to *: staged
+)";
+
 }  // namespace dlslime

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <vector>
 
+#include "base/processor.h"
 #include "collective/plan.h"
 
 namespace dlslime {
@@ -248,7 +249,9 @@ std::string Plan::text() const {
 Plan::Plan() : Plan(Plain{}) {
   static const Plan built_in = [] {
     Plan plan{Plain{}};
-    (void)PlanParser(&plan).parse(kBuiltInPlan);  // a test asks whether it is one
+    // A test asks whether they are plans.
+    (void)PlanParser(&plan).parse(kBuiltInPlan);
+    if (hands_over_fast()) (void)PlanParser(&plan).parse(kFastHandoverPlan);
     return plan;
   }();
   *this = built_in;

@@ -72,7 +72,10 @@ class Endpoint {
   bool fetches = false;       // what this side receives
   bool peer_fetches = false;  // what the peer receives
   // What is longer is put whatever the above say: where the sender and the receiver can copy at the same time, that takes less time.
+  // The same on both sides, too.
   size_t most_fetched = SIZE_MAX;
+  bool fetches_message(size_t bytes) const { return fetches && bytes <= most_fetched; }
+  bool peer_fetches_message(size_t bytes) const { return peer_fetches && bytes <= most_fetched; }
   // For people, set when it connects: what keeps the engine from its best way to this peer, and what that costs; empty: nothing.
   std::string hampered;
   // One message made of two parts; false: no room now, writable() will follow.

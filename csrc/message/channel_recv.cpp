@@ -21,7 +21,8 @@ void Channel::start(RecvRequest& request) {
   flow.posted.push_back(&request);
   // Posted before the announcement: say so at once, it saves a round trip. Not where a receive from any source may take the
   // message that this one counts on.
-  const bool large = !peers_[from]->fetches && request.local.size() > eager_limit(false);
+  const size_t size = request.local.size();
+  const bool large = !peers_[from]->fetches_message(size) && size > kEagerLimit;
   if (large && !any_source_waits(request.tag_)) send_clear(request, flow.arrivals + flow.posted.size() - 1);
 }
 
@@ -84,7 +85,7 @@ void Channel::accept(RecvRequest& request, const MessageHead& head, std::span<co
   }
   flow(from, request.tag_).receiving.emplace(head.index, &request);
   if (request.landed_) return received(request, {});
-  if (peers_[from]->fetches && head.region.id) {
+  if (!request.cleared_ && peers_[from]->fetches && head.region.id) {
     request.fetching_ = true;
     request.remote = head.region;
     request.transferring_ = true;

@@ -12,8 +12,8 @@ void Channel::start(SendRequest& request) {
   Flow& flow = this->flow(to, request.tag_);
   request.index_ = flow.sends++;
   const size_t size = request.local.size();
-  const bool eager = size <= eager_limit(peers_[to]->peer_fetches) && eager_sent_[to] + size <= kEagerWindow;
-  if (eager) return send_eager(request, flow);
+  const size_t most = peers_[to]->peer_fetches_message(size) ? kEagerLimitFetched : kEagerLimit;
+  if (size <= most && eager_sent_[to] + size <= kEagerWindow) return send_eager(request, flow);
   announce(request, flow);
 }
 
@@ -38,7 +38,7 @@ void Channel::announce(SendRequest& request, Flow& flow) {
   head.length = request.local.size();
   head.fingerprint = request.fingerprint_;
   const Endpoint& peer = *peers_[request.peer_];
-  if (peer.peer_fetches && request.local.size() <= peer.most_fetched) {
+  if (peer.peer_fetches_message(request.local.size())) {
     request.grant_ = Grant(messenger_.regions(), request.local, Rights::kRead);
     if (messenger_.regions().shown(request.grant_.region().id)) head.region = request.grant_.region();
   }

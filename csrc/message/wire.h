@@ -53,8 +53,7 @@ static_assert(sizeof(MessageHead) == 128);
 // Payloads up to here travel with their head, larger ones are announced first. Where the receiver gets large payloads in one copy
 // that is better from a smaller size on.
 inline constexpr size_t kEagerLimit = 64 << 10, kEagerLimitFetched = 8 << 10;  // bytes
-constexpr size_t eager_limit(bool fetched) { return fetched ? kEagerLimitFetched : kEagerLimit; }
-inline constexpr size_t kMaxReason = 8 << 10;      // bytes of kFail's text
+inline constexpr size_t kMaxReason = 8 << 10;                                  // bytes of kFail's text
 inline constexpr uint64_t kEagerWindow = 1 << 20;  // bytes a sender may have unconsumed at one receiver
 inline constexpr uint64_t kCreditStep = kEagerWindow / 4;
 inline constexpr uint64_t kCollectiveTag = uint64_t(1) << 63;  // user tags are below

@@ -10,11 +10,6 @@ namespace dlslime {
 using shm::ShmEndpoint;
 using shm::ShmPeer;
 
-namespace {
-// A read by the system is one copy by one core; beyond this, two copies by two cores at once take less time.
-constexpr size_t kMostFetched = 512 << 10;
-}  // namespace
-
 ShmEngine::ShmEngine(const Options& options, const Services& services, std::unique_ptr<shm::ProcessPage> page)
     : options_(options), services_(services), page_(std::move(page)) {
   services_.regions.show_live(page_->contents().live);
@@ -90,7 +85,7 @@ std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, uint64_t link
       std::make_unique<ShmEndpoint>(known, std::move(pipe), services_.reactor, services_.regions, handler);
   endpoint->fetches = reads_directly(*known);
   endpoint->peer_fetches = !parts["reads"].empty();
-  endpoint->most_fetched = kMostFetched;
+  endpoint->most_fetched = options_.most_fetched;
   if (options_.direct_reads && !known->can_read()) {
     endpoint->hampered = "the peer's memory can't be read directly (" + known->why_unreadable() +
                          "), so large payloads move in two copies instead of one";

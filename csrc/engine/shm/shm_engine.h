@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "base/processor.h"
 #include "engine/engine.h"
 #include "engine/services.h"
 #include "engine/shm/crowd.h"
@@ -24,7 +25,10 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
  public:
   struct Options {
     bool direct_reads = true;  // process_vm_readv where allowed
+    size_t most_fetched = most_fetched_here();
   };
+  // A read by the system is one copy by one core; beyond this, two copies by two cores at once take less time.
+  static size_t most_fetched_here() { return hands_over_fast() ? 0 : 512 << 10; }
   static Status create(const Options& options, const Services& services, std::unique_ptr<ShmEngine>* out);
   ~ShmEngine() override;
 

@@ -101,12 +101,16 @@ class Collectives : public testing::TestWithParam<int> {  // the subject's rank
     expect(collective, mine, theirs, budget);
   }
   void expect(const Collective& collective, Tensors& mine, Tensors& theirs, const Budget& budget) {
+    expect(pair_, collective, mine, theirs, budget);
+  }
+  static void expect(Pair& pair, const Collective& collective, Tensors& mine, Tensors& theirs,
+                     const Budget& budget) {
     SCOPED_TRACE(std::string(collective.name) + ", " + std::to_string(mine.out[0].size()) + " bytes");
     const auto call_with = [&collective](Tensors& tensors) {
       return [&collective, &tensors](Group& group) { return collective.call(group, tensors); };
     };
     for (int i = 0; i < kWarmUp + kCounted && !HasFailure(); ++i) {
-      const Cost cost = pair_.run(Operation::Order::kOrdered, call_with(mine), call_with(theirs));
+      const Cost cost = pair.run(Operation::Order::kOrdered, call_with(mine), call_with(theirs));
       if (i >= kWarmUp) expect_within(cost, budget);
     }
   }
@@ -135,6 +139,21 @@ TEST_P(Collectives, Large) {
              {.copied = copies(collective.large, bytes) + kWords,
               .token = 2 + collective.steps * chunks,
               .system_calls = collective.pulls});
+    }
+  }
+}
+
+// Where the processor hands_over_fast(), nothing is pulled.
+TEST_P(Collectives, FastHandover) {
+  Pair pair(GetParam(), true, kFastHandoverPlan);
+  for (const Collective& collective : kCollectives) {
+    if (!collective.pulls) continue;
+    for (const size_t bytes : {32 << 10, 64 << 10, 1 << 20}) {
+      const uint64_t chunks = (bytes + kPiece - 1) / kPiece;
+      Tensors mine(bytes), theirs(bytes);
+      expect(pair, collective, mine, theirs,
+             {.copied = copies(collective.small, bytes) + kWords,
+              .token = bytes > 32 << 10 ? 2 + collective.steps * chunks : 1});
     }
   }
 }

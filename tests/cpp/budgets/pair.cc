@@ -35,7 +35,7 @@ Rank::Rank(bool direct_reads, Ladder ladder)
       messenger_(std::make_unique<Messenger>(executor_, regions_)) {
   std::unique_ptr<ShmEngine> engine;
   const Services services{clock_, executor_, reactor_, regions_, heap_, runtime_.self()};
-  check(ShmEngine::create({direct_reads}, services, &engine));
+  check(ShmEngine::create({direct_reads, 512 << 10}, services, &engine));
   executor_.with_token([&] {
     executor_.add(reactor_);
     runtime_.add(std::move(engine));
@@ -50,13 +50,16 @@ Rank::~Rank() {
   });
 }
 
-void Rank::join(std::span<Rank* const> ranks) {
+void Rank::join(std::span<Rank* const> ranks, std::string_view text) {
+  Plan plan;
+  check(Plan::parse(text, &plan));
   std::deque<GroupBuilder> builders;
   std::vector<std::string> hellos, offers;
   for (Rank* rank : ranks) {
     const int number = int(builders.size());
-    GroupBuilder& builder = builders.emplace_back(
-        rank->runtime_, *rank->messenger_, GroupBuilder::Spec{"budgets", number, int(ranks.size()), {}, {}});
+    GroupBuilder& builder =
+        builders.emplace_back(rank->runtime_, *rank->messenger_,
+                              GroupBuilder::Spec{"budgets", number, int(ranks.size()), {}, plan});
     hellos.push_back(builder.hello());
   }
   const auto each = [&](auto step) {
@@ -72,10 +75,10 @@ void Rank::join(std::span<Rank* const> ranks) {
   });
 }
 
-Pair::Pair(int subject, bool direct_reads)
+Pair::Pair(int subject, bool direct_reads, std::string_view plan)
     : subject_(subject), zero_(direct_reads, kNeverLate), one_(direct_reads, kNeverLate) {
   Rank* const both[] = {&zero_, &one_};
-  Rank::join(both);
+  Rank::join(both, plan);
   both[subject]->executor().start_progress_thread();
 }
 

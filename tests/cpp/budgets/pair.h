@@ -19,13 +19,15 @@ namespace dlslime::budgets {
 
 class Rank {
  public:
+  // Limits and plans are those of most processors, whatever this one is.
   explicit Rank(bool direct_reads = true, Ladder ladder = {});
   ~Rank();
   Executor& executor() { return executor_; }
   Group& group(size_t number = 0) { return *groups_[number]; }
   SharedHeap& heap() { return heap_; }
 
-  static void join(std::span<Rank* const> ranks);  // makes one more group of all of them
+  static void join(std::span<Rank* const> ranks,
+                   std::string_view plan = kBuiltInPlan);  // makes one more group of all of them
 
  private:
   const SteadyClock clock_;
@@ -46,7 +48,7 @@ struct Cost : Counts {
 
 class Pair {
  public:
-  explicit Pair(int subject, bool direct_reads = true);
+  explicit Pair(int subject, bool direct_reads = true, std::string_view plan = kBuiltInPlan);
   int subject() const { return subject_; }
   SharedHeap& heap_of(int rank) { return rank ? one_.heap() : zero_.heap(); }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/processor.h"
 #include "collective/sim_program.h"
 
 namespace dlslime {
@@ -15,10 +16,12 @@ using A = Algorithm;
 using K = CollectiveKind;
 
 TEST(Plan, TheBuiltInOneIsAPlan) {
-  Plan plan;
-  const Status status = Plan::parse(kBuiltInPlan, &plan);
-  EXPECT_TRUE(status.ok()) << status.to_string();
-  EXPECT_TRUE(plan.same_as(Plan()));
+  for (const std::string_view shipped : {kBuiltInPlan, kFastHandoverPlan}) {
+    Plan plan;
+    const Status status = Plan::parse(shipped, &plan);
+    EXPECT_TRUE(status.ok()) << status.to_string();
+    EXPECT_TRUE(plan.same_as(Plan()) || hands_over_fast() == (shipped == kBuiltInPlan));
+  }
   EXPECT_EQ(Plan().origin, "built in");
 }
 
