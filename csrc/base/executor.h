@@ -73,10 +73,10 @@ class Executor {
 
   const Clock& clock() const { return clock_; }
 
-  void submit(Operation& op);  // asynchronous: begins here if the token is free and nobody demands it
-  // The same, for what its caller most likely waits for at once: waking the progress thread would cost more than the operation.
-  // It looks after some 200 us instead (a millisecond while more of them come), in case nobody waits.
-  void submit_awaited(Operation& op);
+  // Asynchronous: begins here if the token is free and nobody demands it. Wakes the progress thread, unless callers have lately waited
+  // at once for what they submitted: waking it would cost more than the operation. It looks after 100 us then (up to 3.2 ms while there
+  // are more such waits), in case nobody waits.
+  void submit(Operation& op);
   void kick();  // wake the progress thread if there is work and nobody waits
   // Submit and wait, on this thread from start to end in the usual case.
   bool run(Operation& op, Nanos until);
@@ -141,13 +141,13 @@ class Executor {
   };
 
   bool wait_as_counted(Operation& op, Nanos until);  // by waiters_
+  void learn_from_wait(const Operation& op, Nanos now);
   bool try_token();
   void acquire_token();
   void release_token();
   void notify();  // wakes the threads that wait for the token or for their operation
   void wait_for_token(Nanos until, const Operation* op);
 
-  void begin_submitted(Operation& op);
   void push_inbox(Operation& op);
   bool drain_inbox();
   void accept(Operation& op);
@@ -175,7 +175,7 @@ class Executor {
   struct Doze {  // what the progress thread remembers from look to look
     uint32_t kicks, awaited;
     Nanos until{0};
-    int put_offs = 0;
+    int doublings = 0;  // of the time to the next look
   };
   void park(Doze& doze);
 
@@ -202,7 +202,8 @@ class Executor {
   alignas(128) std::atomic<uint32_t> work_{0};
   std::atomic<uint32_t> parked_{0};
   std::atomic<bool> dozing_{false};   // parked, but it looks up by itself every now and then
-  std::atomic<uint32_t> awaited_{0};  // how many submit_awaited() there were
+  std::atomic<uint32_t> awaited_{0};  // how many waits came at once
+  std::atomic<int64_t> waited_{0};    // ns that callers have spent in wait()
   std::atomic<int64_t> next_chore_{kNever.count()};
   std::atomic<bool> stop_{false};
   std::thread progress_;

@@ -17,9 +17,12 @@ namespace {
 constexpr Nanos kLongestSleep = milliseconds(50);
 // The progress thread shares the CPUs with those who compute while it waits: it does not burn them.
 constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
-// How often a dozing progress thread looks up, and how long after the last awaited operation it sleeps fast.
+// Waiting at once: how much else the caller has done in between.
+constexpr Nanos kAtOnce = microseconds(100);
+// When a dozing progress thread looks up, and how long after the last such wait it sleeps fast. A look takes 20 us from whoever
+// runs on its CPU (a virtual machine's timer): each that finds more such waits doubles the time to the next.
 constexpr Nanos kDoze = microseconds(100), kDozeFor = milliseconds(2);
-constexpr int kMostPutOffs = 8;  // looks that find work, but work that has just come
+constexpr int kMostDoublings = 5;
 // Deadlines are looked at after so many busy passes even if something always moves.
 constexpr unsigned kPassesBetweenChecks = 256;
 
@@ -90,7 +93,9 @@ void Executor::kick() {
 
 // ---- callers ----
 
-void Executor::begin_submitted(Operation& op) {
+void Executor::submit(Operation& op) {
+  op.issued_ = clock_.now();
+  op.waited_before_ = Nanos(waited_.load(std::memory_order_relaxed));
   push_inbox(op);
   if (!demands_.load() && try_token()) {
     checked_pass(false);
@@ -98,17 +103,17 @@ void Executor::begin_submitted(Operation& op) {
   } else if (sleeper_ && asleep_.load()) {
     sleeper_->wake();
   }
-}
-
-void Executor::submit(Operation& op) {
-  begin_submitted(op);
-  kick();
-}
-
-void Executor::submit_awaited(Operation& op) {
-  begin_submitted(op);
-  awaited_.fetch_add(1, std::memory_order_relaxed);
   if (!dozing_.load()) kick();
+}
+
+// Who has done little between this operation's coming and now, but wait for others, most likely waits for the next as soon.
+void Executor::learn_from_wait(const Operation& op, Nanos now) {
+  const Nanos waited = Nanos(waited_.load(std::memory_order_relaxed)) - op.waited_before_;
+  if (now - op.issued_ - waited < kAtOnce) {
+    awaited_.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    dozing_.store(false);
+  }
 }
 
 // Counted first: the progress thread may look at this moment, and it leaves alone what somebody waits for.
@@ -120,7 +125,11 @@ bool Executor::run(Operation& op, Nanos until) {
 
 bool Executor::wait(Operation& op, Nanos until) {
   waiters_.fetch_add(1);
-  return wait_as_counted(op, until);
+  const Nanos began = clock_.now();
+  learn_from_wait(op, began);
+  const bool done = wait_as_counted(op, until);
+  waited_.fetch_add((clock_.now() - began).count(), std::memory_order_relaxed);
+  return done;
 }
 
 bool Executor::wait_as_counted(Operation& op, Nanos until) {
@@ -134,7 +143,7 @@ bool Executor::wait_as_counted(Operation& op, Nanos until) {
     if (until != kNever && clock_.now() >= until) break;
   }
   waiters_.fetch_sub(1);
-  kick();
+  if (!dozing_.load()) kick();
   return op.done();
 }
 
@@ -221,7 +230,8 @@ void Executor::stop_progress_thread() {
   progress_.join();
 }
 
-// Until there is work that nobody waits for. Who has just seen awaited operations come dozes for a while: the next need not wake it.
+// Until there is work that nobody waits for. Where callers have just waited at once for what they had submitted, it dozes for a while:
+// the next need not wake it.
 void Executor::park(Doze& doze) {
   parked_.store(1);
   while (!stop_.load()) {
@@ -231,11 +241,11 @@ void Executor::park(Doze& doze) {
     if (just_came) doze.until = clock_.now() + kDozeFor;
     const bool dozes = doze.until.count() > 0 && clock_.now() < doze.until;
     dozing_.store(dozes);  // before the look at what there is: who submits has looked at it after
-    const bool put_off = dozes && just_came && !kicked && doze.put_offs < kMostPutOffs;
-    doze.put_offs = put_off ? doze.put_offs + 1 : 0;
+    const bool put_off = dozes && just_came && !kicked && doze.doublings < kMostDoublings;
+    doze.doublings = dozes && just_came ? std::min(doze.doublings + 1, kMostDoublings) : 0;
     if (!put_off && !idle() && !waiters_.load()) break;
     const Nanos chore(next_chore_.load());
-    Nanos rest = dozes ? kDoze : kNever;
+    Nanos rest = dozes ? kDoze * (1 << doze.doublings) : kNever;
     if (chore != kNever && !dozes) rest = std::clamp(chore - clock_.now(), Nanos{0}, rest);
     if (rest.count() > 0) futex_wait(work_, doze.kicks, rest);
     // A chore can wait until things are calm.

@@ -90,6 +90,7 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
   Status status_;
   Task<> task_;
   Operation* inbox_next_ = nullptr;
+  Nanos issued_{0}, waited_before_{0};  // when it was submitted, and what Executor::waited_ was then
 };
 
 }  // namespace dlslime

@@ -33,8 +33,6 @@ class Job : public Operation {
   virtual std::string call() const = 0;   // "all_reduce(sum, 1024 x float32) #12"
   virtual uint64_t sequence() const { return 0; }
   virtual int source() const { return -1; }  // of a finished receive
-  // Torch's send() and recv() come as their asynchronous kin do, and wait at once.
-  virtual bool awaited() const { return false; }
 
   Member& member() const { return *member_; }
   Executor& executor() const { return member_->executor(); }

@@ -23,7 +23,6 @@ class MessageJob final : public Job {
   Task<> body() override;
   std::string call() const override { return message_.describe(); }
   int source() const override { return source_; }
-  bool awaited() const override { return true; }
 
  private:
   Task<> send();

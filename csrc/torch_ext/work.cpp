@@ -72,7 +72,7 @@ void DlslimeWork::submit() {
   background();
   // What is done before this returns is settled here: waking the completion thread for it would cost more than a small message.
   const bool mine = job_->claim();
-  job_->awaited() ? job_->executor().submit_awaited(*job_) : job_->executor().submit(*job_);
+  job_->executor().submit(*job_);
   if (mine) settle_or_unclaim();
 }
 

@@ -154,7 +154,7 @@ TEST_F(ThreadsTest, TheProgressThreadRunsWhatIsAwaitedByNobodyAfterAll) {
   for (int round = 0; round < 200; ++round) {
     std::atomic<bool> ran{false};
     Program op([&ran]() -> Task<> { co_await bulk([&ran] { ran = true; }); });
-    executor.submit_awaited(op);
+    executor.submit(op);
     if (round % 3 == 0) {
       ASSERT_TRUE(executor.wait(op, kNever));
     } else {
@@ -171,12 +171,12 @@ TEST_F(ThreadsTest, AStreamOfAwaitedOperationsStarvesNobody) {
   std::atomic<bool> never{false}, ran{false};
   Program late([&] { return wait_for(&never); }, nullptr, Operation::Order::kFree, in(milliseconds(30)));
   Program large([&ran]() -> Task<> { co_await bulk([&ran] { ran = true; }); });
-  executor.submit_awaited(late);
+  executor.submit(late);
   executor.submit(large);
   const auto began = Steady::now();
   while (!(late.done() && large.done()) && Steady::now() - began < seconds(5)) {
     Program one(nothing);
-    executor.submit_awaited(one);
+    executor.submit(one);
     ASSERT_TRUE(one.done() || executor.wait(one, kNever));
   }
   EXPECT_TRUE(ran);
