@@ -185,23 +185,23 @@ def _tails(cells: Sequence[Cell]) -> Iterator[Cell]:
             yield Cell("p99 / p50, 2 ranks: 5", what, (key,), _spread, 5.0)
 
 
-def alone() -> list[Cell]:
-    """What the floor takes by itself where a bar is close to it, judged by the same bound: no backend can do better."""
-    case = "the floor alone"
+def unavoidable() -> list[Cell]:
+    """What the floor or the scheduler takes where a bar is close to it, by the same bound: no backend can do better."""
+    case = "unavoidable"
     many = Key(2, "all_reduce_coalesced", 4 * KIB, floor.NAME)
-    what = "200 coalesced all_reduces, against gloo's of 4 KiB"
+    what = "floor: 200 coalesced all_reduces, against gloo's of 4 KiB"
     cells = [Cell(case, what, (many, many._replace(backend=GLOO)), _ratio, 0.1)]
     for op in MOVING[:3]:
-        what = f"{op}, 2 ranks, against openmpi's of 64 KiB"
+        what = f"floor: {op}, 2 ranks, against openmpi's of 64 KiB"
         cells.append(Cell(case, what, (floor_key(2, op), Key(2, op, 64 * KIB, MPI)), _ratio, 1.0))
     copies = Key(2, beside.BESIDE_COPIES, 8, OURS)
-    what = "no floor: our 8 B all_reduce beside another thread's copies"
+    what = "8 B all_reduce beside another thread that only copies"
     cells.append(Cell(case, what, (copies,), _micros, 200.0, unit="us"))
     crowded = Key(4, "all_reduce_yielding", 8, floor.NAME)
-    what = "all_reduce and sched_yield, 4 ranks on 2 cores"
+    what = "floor: all_reduce and sched_yield, 4 ranks on 2 cores"
     cells.append(Cell(case, what, (crowded,), _micros, 20.0, unit="us"))
     for op in MOVING[:3]:
-        what = f"all_reduce and sched_yield, 4 ranks, against openmpi's {op} of 64 KiB"
+        what = f"floor: all_reduce and sched_yield, 4 ranks, against openmpi's {op} of 64 KiB"
         cells.append(Cell(case, what, (crowded, Key(4, op, 64 * KIB, MPI)), _ratio, 1.0))
     return cells
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import floor, limit, mpi
-from bench.bars import OURS, alone, bars
+from bench.bars import OURS, bars, unavoidable
 from bench.cases import CASES
 from bench.judge import judge, tables
 from bench.machine import describe
@@ -91,7 +91,9 @@ def swept(options: argparse.Namespace) -> list[Key]:
 
 def wanted(options: argparse.Namespace) -> list[Key]:
     needed = (
-        [key for cell in [*bars(), *alone()] for key in cell.needs] if options.bars or options.all else []
+        [key for cell in [*bars(), *unavoidable()] for key in cell.needs]
+        if options.bars or options.all
+        else []
     )
     needed = [
         key
@@ -136,7 +138,7 @@ def conclude(options: argparse.Namespace, rows: dict[Key, Row], console: Console
     if not options.bars:
         show(rows, listed, console)
     if options.bars or options.all:
-        for table in tables(judge(bars(), rows), judge(alone(), rows)):
+        for table in tables(judge(bars(), rows), judge(unavoidable(), rows)):
             console.print(table)
     others = [name for name in listed[1:] if name != floor.NAME]
     if not others:

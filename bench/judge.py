@@ -108,7 +108,7 @@ def _listed(title: str, verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
-def tables(cases: Sequence[Case], alone: Sequence[Case]) -> list[Table]:
+def tables(cases: Sequence[Case], unavoidable: Sequence[Case]) -> list[Table]:
     overview = Table(title="the bars")
     for heading in ("case", "", "cells", "worst", "where"):
         overview.add_column(heading)
@@ -117,6 +117,8 @@ def tables(cases: Sequence[Case], alone: Sequence[Case]) -> list[Table]:
         overview.add_row(name, f"[{colour}]{state}", cells, worst, where)
     others = [
         _listed("cells that miss their bound", missed(cases)),
-        _listed("the floor alone, by the same bounds", [v for case in alone for v in case.measured]),
+        _listed(
+            "what no backend can help, by the same bounds", [v for case in unavoidable for v in case.measured]
+        ),
     ]
     return [overview, *(table for table in others if table.rows)]

@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import mpi
-from bench.bars import alone, bars
+from bench.bars import bars, unavoidable
 from bench.judge import Case, case_lines, cell_lines, judge, missed
 from bench.limit import limit
 from bench.operations import OPERATIONS
@@ -53,7 +53,7 @@ def verdicts(cases: Sequence[Case]) -> Iterator[str]:
 
 
 def floors(cases: Sequence[Case]) -> Iterator[str]:
-    yield "The floor by itself, a backend that does nothing, where a bar is close to it:"
+    yield "What no backend can help, where a bar is close to it: the floor by itself, and the kernel's scheduler:"
     yield ""
     measured = [verdict for case in cases for verdict in case.measured]
     yield from table(("cell", "measured", "bound of the bar"), cell_lines(measured))
@@ -123,7 +123,7 @@ def main() -> int:
     lines = [
         *machine(run),
         *verdicts(judge(bars(), rows)),
-        *floors(judge(alone(), rows)),
+        *floors(judge(unavoidable(), rows)),
         *figures(rows),
         "### Pictures",
         "",
