@@ -1,7 +1,7 @@
 // Executor: runs coroutines. Whoever waits holds the token and advances every operation that can move; when nobody waits the
 // progress thread does; when nothing moves everybody sleeps (design: "operations are coroutines").
 //
-// Threads:    submit, submit_awaited, kick, run, wait, cancel, with_token, poll_once: any thread. The rest: under the token.
+// Threads:    submit, kick, run, wait, cancel, with_token, poll_once: any thread. The rest: under the token.
 // Ownership:  operations belong to the caller until done; pollers and the sleeper outlive the executor's use of them.
 // Errors:     operations end with a Status; nothing here throws. What a body, bulk work or a poller throws ends the operation, or
 //             all that are active, with kInternal.
@@ -73,9 +73,9 @@ class Executor {
 
   const Clock& clock() const { return clock_; }
 
-  // Asynchronous: begins here if the token is free and nobody demands it. Wakes the progress thread, unless callers have lately waited
-  // at once for what they submitted: waking it would cost more than the operation. It looks after 100 us then (up to 3.2 ms while there
-  // are more such waits), in case nobody waits.
+  // Asynchronous: begins here if the token is free and nobody demands it. Wakes the progress thread, unless callers have the habit of
+  // waiting at once for what they submit: waking it would cost more than the operation. It looks up by itself then, after 100 us to
+  // 3.2 ms, and 3.2 ms at most pass until it drives what nobody waits for. Who waits later once has broken the habit.
   void submit(Operation& op);
   void kick();  // wake the progress thread if there is work and nobody waits
   // Submit and wait, on this thread from start to end in the usual case.
@@ -173,7 +173,7 @@ class Executor {
   void sleep(Nanos now, Nanos until);
   void progress_loop();
   struct Doze {  // what the progress thread remembers from look to look
-    uint32_t kicks, awaited;
+    uint32_t kicks, at_once;
     Nanos until{0};
     int doublings = 0;  // of the time to the next look
   };
@@ -202,8 +202,7 @@ class Executor {
   alignas(128) std::atomic<uint32_t> work_{0};
   std::atomic<uint32_t> parked_{0};
   std::atomic<bool> dozing_{false};   // parked, but it looks up by itself every now and then
-  std::atomic<uint32_t> awaited_{0};  // how many waits came at once
-  std::atomic<int64_t> waited_{0};    // ns that callers have spent in wait()
+  std::atomic<uint32_t> at_once_{0};  // how many waits in a row came at once
   std::atomic<int64_t> next_chore_{kNever.count()};
   std::atomic<bool> stop_{false};
   std::thread progress_;

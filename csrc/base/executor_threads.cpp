@@ -17,8 +17,10 @@ namespace {
 constexpr Nanos kLongestSleep = milliseconds(50);
 // The progress thread shares the CPUs with those who compute while it waits: it does not burn them.
 constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
-// Waiting at once: how much else the caller has done in between.
+// Waiting at once: how much else the caller has done in between, and how often in a row before it is relied upon.
 constexpr Nanos kAtOnce = microseconds(100);
+constexpr uint32_t kHabit = 4;
+thread_local Nanos t_waited{0};  // time that this thread has spent in wait()
 // When a dozing progress thread looks up, and how long after the last such wait it sleeps fast. A look takes 20 us from whoever
 // runs on its CPU (a virtual machine's timer): each that finds more such waits doubles the time to the next.
 constexpr Nanos kDoze = microseconds(100), kDozeFor = milliseconds(2);
@@ -95,7 +97,7 @@ void Executor::kick() {
 
 void Executor::submit(Operation& op) {
   op.issued_ = clock_.now();
-  op.waited_before_ = Nanos(waited_.load(std::memory_order_relaxed));
+  op.waited_before_ = t_waited;
   push_inbox(op);
   if (!demands_.load() && try_token()) {
     checked_pass(false);
@@ -106,12 +108,13 @@ void Executor::submit(Operation& op) {
   if (!dozing_.load()) kick();
 }
 
-// Who has done little between this operation's coming and now, but wait for others, most likely waits for the next as soon.
+// Who has done little since it submitted this operation, but wait for others, most likely waits for the next as soon.
 void Executor::learn_from_wait(const Operation& op, Nanos now) {
-  const Nanos waited = Nanos(waited_.load(std::memory_order_relaxed)) - op.waited_before_;
-  if (now - op.issued_ - waited < kAtOnce) {
-    awaited_.fetch_add(1, std::memory_order_relaxed);
+  const Nanos waited = t_waited - op.waited_before_;  // less than nothing: another thread has submitted it
+  if (waited.count() >= 0 && now - op.issued_ - waited < kAtOnce) {
+    at_once_.fetch_add(1);
   } else {
+    at_once_.store(0);
     dozing_.store(false);
   }
 }
@@ -128,7 +131,7 @@ bool Executor::wait(Operation& op, Nanos until) {
   const Nanos began = clock_.now();
   learn_from_wait(op, began);
   const bool done = wait_as_counted(op, until);
-  waited_.fetch_add((clock_.now() - began).count(), std::memory_order_relaxed);
+  t_waited += clock_.now() - began;
   return done;
 }
 
@@ -236,12 +239,14 @@ void Executor::park(Doze& doze) {
   parked_.store(1);
   while (!stop_.load()) {
     const uint32_t kicks_before = std::exchange(doze.kicks, work_.load());
-    const uint32_t awaited_before = std::exchange(doze.awaited, awaited_.load());
-    const bool kicked = doze.kicks != kicks_before, just_came = doze.awaited != awaited_before;
+    const uint32_t at_once_before = std::exchange(doze.at_once, at_once_.load());
+    const bool kicked = doze.kicks != kicks_before;
+    const bool just_came = doze.at_once != at_once_before && doze.at_once >= kHabit;
     if (just_came) doze.until = clock_.now() + kDozeFor;
-    const bool dozes = doze.until.count() > 0 && clock_.now() < doze.until;
+    const bool dozes = doze.at_once >= kHabit && clock_.now() < doze.until;
     dozing_.store(dozes);  // before the look at what there is: who submits has looked at it after
-    const bool put_off = dozes && just_came && !kicked && doze.doublings < kMostDoublings;
+    // The last wait before the longest rest is not put off any more: all rests before it are as long as that one together.
+    const bool put_off = dozes && just_came && !kicked && doze.doublings + 1 < kMostDoublings;
     doze.doublings = dozes && just_came ? std::min(doze.doublings + 1, kMostDoublings) : 0;
     if (!put_off && !idle() && !waiters_.load()) break;
     const Nanos chore(next_chore_.load());
@@ -278,7 +283,7 @@ void Executor::later(Chore& chore, Nanos at) {
 }
 
 void Executor::progress_loop() {
-  Doze doze{work_.load(), awaited_.load()};
+  Doze doze{work_.load(), at_once_.load()};
   while (!stop_.load()) {
     park(doze);
     if (stop_.load()) return;

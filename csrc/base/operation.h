@@ -1,6 +1,6 @@
 // Operation: one issued operation, the root of its coroutine.   Scope: operations that fail together.
 //
-// Threads:    done() and status() from any thread; everything else under the executor's token.
+// Threads:    done() and status() from any thread; issued_ and what follows it from who submits and waits; everything else under the executor's token.
 // Ownership:  the caller (or Work) owns the operation and keeps it until done(); the executor never touches it afterwards.
 // Errors:     status() after done().
 //
@@ -90,7 +90,8 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
   Status status_;
   Task<> task_;
   Operation* inbox_next_ = nullptr;
-  Nanos issued_{0}, waited_before_{0};  // when it was submitted, and what Executor::waited_ was then
+  Nanos issued_{0},
+      waited_before_{0};  // when it was submitted, and how long that thread had spent in waits until then
 };
 
 }  // namespace dlslime

@@ -195,8 +195,10 @@ Status GroupBuilder::agree_on_plan(const Blob& from_rank_0) {
   if (Status status = Plan::parse(get(from_rank_0, "plan"), &agreed); !status.ok())
     return Status(status.code(), status.what()).at_peer(0).during("reading the plan of rank 0");
   if (agreed.same_as(spec_.plan)) return {};
-  agreed.origin = "rank 0's, " + get(from_rank_0, "plan_origin");
-  passed_over_ = spec_.plan.origin;
+  const std::string theirs = get(from_rank_0, "plan_origin");
+  agreed.origin = "rank 0's, " + theirs;
+  // What is built in differs by processor: nobody has chosen it, and nobody need hear of it.
+  if (spec_.plan.origin != Plan::kBuiltIn || theirs != Plan::kBuiltIn) passed_over_ = spec_.plan.origin;
   spec_.plan = std::move(agreed);
   return {};
 }

@@ -95,7 +95,8 @@ class Plan {
     return chosen == Algorithm::kPull ? in_place_of_pull(kind) : chosen;
   }
 
-  std::string origin = "built in";  // for people
+  static constexpr std::string_view kBuiltIn = "built in";
+  std::string origin{kBuiltIn};  // for people
   bool same_as(const Plan& other) const { return rows_ == other.rows_; }
 
  private:

@@ -62,6 +62,8 @@ void Channel::message(Endpoint& from, const MessageHead& head, std::span<const s
       return on_send_gone(source, head);
     case MessageKind::kReceiveGone:
       return on_receive_gone(source, head);
+    case MessageKind::kClearGone:
+      return on_clear_gone(source, head);
     case MessageKind::kCredit:
       eager_sent_[source] -= std::min(eager_sent_[source], head.length);
       return;

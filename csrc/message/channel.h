@@ -116,6 +116,7 @@ class Channel {
   void send_eager(SendRequest& request, Flow& flow);
   void announce(SendRequest& request, Flow& flow);
   void begin_put(SendRequest& request, const MessageHead& clear);
+  void send_gone(int to, uint64_t tag, uint64_t index);
 
   void arrive(int from, const MessageHead& head, std::span<const std::byte> body);
   RecvRequest* match(int from, const MessageHead& head);
@@ -124,7 +125,7 @@ class Channel {
   bool refuse(RecvRequest& request, const MessageHead& head);
   void send_clear(RecvRequest& request, uint64_t index);
   void withdraw_clear(RecvRequest& request);
-  void send_receive_gone(const RecvRequest& request);
+  void send_gone(const RecvRequest& request, MessageKind kind);
   void consume_credit(int from, size_t bytes);
   bool any_source_waits(uint64_t tag) const;
 
@@ -135,6 +136,7 @@ class Channel {
   void on_fetched(int from, const MessageHead& head);
   void on_send_gone(int from, const MessageHead& head);
   void on_receive_gone(int from, const MessageHead& head);
+  void on_clear_gone(int from, const MessageHead& head);
   Status usable_peer(int rank) const;
   bool anybody_left_here() const;
   void fail_transfers_from(int rank, const Status& why);

@@ -138,12 +138,12 @@ void Channel::withdraw_clear(RecvRequest& request) {
   messenger_.forget_notify(std::exchange(request.notify_, 0));
   request.grant_.reset();
   request.cleared_ = request.landed_ = false;  // what may have landed already was another message
-  send_receive_gone(request);
+  send_gone(request, MessageKind::kClearGone);
 }
 
-void Channel::send_receive_gone(const RecvRequest& request) {
+void Channel::send_gone(const RecvRequest& request, MessageKind kind) {
   MessageHead head;
-  head.kind = MessageKind::kReceiveGone;
+  head.kind = kind;
   head.code = uint8_t(Code::kPeerFailed);
   head.tag = request.tag_;
   head.index = request.index_;
@@ -200,7 +200,7 @@ void Channel::cancel(RecvRequest& request) {
   if (request.notify_) messenger_.forget_notify(request.notify_);
   request.grant_.reset();
   if ((matched || request.cleared_) && !silent(request.tag_) && !left_[from] && peers_[from]->state().ok())
-    send_receive_gone(request);
+    send_gone(request, matched ? MessageKind::kReceiveGone : MessageKind::kClearGone);
 }
 
 }  // namespace dlslime

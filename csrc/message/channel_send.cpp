@@ -1,5 +1,6 @@
 // The sending half of a channel.
 #include <algorithm>
+#include <utility>
 
 #include "message/channel.h"
 
@@ -66,7 +67,26 @@ void Channel::on_clear(int from, const MessageHead& head) {
     if (!found->second->transferring_) begin_put(*found->second, head);
   } else if (head.index >= flow.sends) {
     flow.clears.emplace(head.index, head);
+  } else if (!silent(head.tag) && !left_[from]) {  // its bytes went to a receive that was taken back
+    send_gone(from, head.tag, head.index);
   }
+}
+
+// Another receive will have the message: it stays announced, and goes from its start.
+void Channel::on_clear_gone(int from, const MessageHead& head) {
+  Flow& flow = this->flow(from, head.tag);
+  flow.clears.erase(head.index);
+  const auto found = flow.sending.find(head.index);
+  if (found == flow.sending.end() || !std::exchange(found->second->transferring_, false)) return;
+  peers_[from]->cancel(*found->second);
+}
+
+void Channel::send_gone(int to, uint64_t tag, uint64_t index) {
+  MessageHead head;
+  head.kind = MessageKind::kSendGone;
+  head.tag = tag;
+  head.index = index;
+  send_control(to, head);
 }
 
 void Channel::on_fetched(int from, const MessageHead& head) {
@@ -101,11 +121,7 @@ void Channel::cancel(SendRequest& request) {
   if (request.transferring_) peers_[to]->cancel(request);
   request.grant_.reset();
   if (silent(request.tag_) || left_[to] || !peers_[to]->state().ok()) return;
-  MessageHead head;
-  head.kind = MessageKind::kSendGone;
-  head.tag = request.tag_;
-  head.index = request.index_;
-  send_control(to, head);
+  send_gone(to, request.tag_, request.index_);
 }
 
 }  // namespace dlslime

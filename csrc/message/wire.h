@@ -10,7 +10,8 @@
 //   large payload, engine gets (one copy)
 //     kReady+grant   ------------------------->    matches it, gets straight into the destination (no grant: as above)
 //                    <-------------------------    kFetched
-//   either side gives up: kSendGone / kReceiveGone;  a failed group: kFail (index: the collective that failed);  an orderly end: kBye;
+//   either side gives up: kSendGone / kReceiveGone; a receive that has said kClear, but was taken back before it matched: kClearGone,
+//   and the message waits for the next receive;  a failed group: kFail (index: the collective that failed);  an orderly end: kBye;
 //   a collective that takes long: kCalled, its fingerprint, so that ranks which all wait for each other find out what they disagree about
 //
 // A send is named by (tag, index): the index-th message of that tag between the two ranks. Both sides count alike.
@@ -29,6 +30,7 @@ enum class MessageKind : uint8_t {
   kFetched,
   kSendGone,
   kReceiveGone,
+  kClearGone,
   kCredit,
   kFail,
   kBye,

@@ -243,10 +243,18 @@ def test_an_engine_that_can_not_be_made_and_must_be() -> None:
 # ---- the same engine, not at its best ----
 
 
+# There nothing is read directly by default: nothing is lost, and nothing need be said.
+AMD = "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+
+
 def test_direct_reads_refused_to_all_is_said_once() -> None:
     refused = Rank(gives_up="direct reads")
     for rank, said in enumerate(all_well([refused, refused])):
         assert said.report["engine"] == "shm"
+        if AMD:
+            assert f"rank {1 - rank} hampered" not in said.report
+            assert said.warnings == []
+            continue
         assert "process_vm_readv: Operation not permitted" in said.report[f"rank {1 - rank} hampered"]
         assert len(said.warnings) == 1, said.log
         assert "engine shm is hampered: " in said.warnings[0]
@@ -256,9 +264,12 @@ def test_direct_reads_refused_to_all_is_said_once() -> None:
 def test_direct_reads_refused_to_one_is_said_by_that_one() -> None:
     refused, reads, reads_too = all_well([Rank(gives_up="direct reads"), Rank(), Rank()])
     assert {said.report["engine"] for said in (refused, reads, reads_too)} == {"shm"}
-    assert {"rank 1 hampered", "rank 2 hampered"} <= refused.report.keys()
-    assert len(refused.warnings) == 1, refused.log
-    assert "for rank 1 (process " in refused.warnings[0]
+    if AMD:
+        assert refused.warnings == []
+    else:
+        assert {"rank 1 hampered", "rank 2 hampered"} <= refused.report.keys()
+        assert len(refused.warnings) == 1, refused.log
+        assert "for rank 1 (process " in refused.warnings[0]
     for said in (reads, reads_too):
         assert not any(key.endswith("hampered") for key in said.report)
         assert said.warnings == []

@@ -86,7 +86,7 @@ std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, uint64_t link
   endpoint->fetches = reads_directly(*known);
   endpoint->peer_fetches = !parts["reads"].empty();
   endpoint->most_fetched = options_.most_fetched;
-  if (options_.direct_reads && !known->can_read()) {
+  if (options_.direct_reads && options_.most_fetched && !known->can_read()) {
     endpoint->hampered = "the peer's memory can't be read directly (" + known->why_unreadable() +
                          "), so large payloads move in two copies instead of one";
   }

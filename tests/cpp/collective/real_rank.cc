@@ -31,6 +31,7 @@ RealConfig RealConfig::for_seed(uint64_t seed, Sharing sharing) {
   config.plan = random_plan(seed);
   config.sharing = sharing;
   config.direct_reads = seed % 2;
+  config.most_fetched = seed / 5 % 2 ? 512 << 10 : 0;
   config.in_heap = unsigned(seed / 2 % 3 * 2);
   constexpr Ladder kLadders[] = {{Nanos(0), Nanos(0)}, {Nanos(0), microseconds(50)}, Ladder{}};
   config.ladder = kLadders[seed / 3 % 3];
@@ -60,7 +61,7 @@ RealRank::RealRank(const RealConfig& config, int rank, Blackboard& board)
       messenger_(std::make_unique<Messenger>(executor_, regions_)) {
   const Services services{clock_, executor_, reactor_, regions_, heap_, runtime_.self()};
   std::unique_ptr<ShmEngine> shm;
-  check(ShmEngine::create({config.direct_reads}, services, &shm));
+  check(ShmEngine::create({config.direct_reads, config.most_fetched}, services, &shm));
   std::unique_ptr<TcpEngine> tcp;
   const bool tcp_in_use = !config.host_of.empty();
   if (tcp_in_use) check(TcpEngine::create({}, services, &tcp));

@@ -28,6 +28,7 @@ struct RealConfig {
   // By rank: made-up hosts, which reach each other over TCP; empty: all are on this one.
   std::vector<int> host_of = {};
   bool direct_reads = true;
+  size_t most_fetched = 512 << 10;
   unsigned in_heap = 0;  // of four steps, how many have a rank's data where the others can map it
   Ladder ladder;
   bool progress_threads = false;

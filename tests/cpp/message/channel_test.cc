@@ -156,7 +156,7 @@ TEST(Channel, DestroyingAClearedReceiveTakesItBackAndTheNextOneIsClearedAnew) {
   rig.channel.start(stays);
   const uint64_t second_notify = rig.one.heads[1].notify;
   gone.reset();
-  EXPECT_EQ(rig.one.heads.back().kind, MessageKind::kReceiveGone);
+  EXPECT_EQ(rig.one.heads.back().kind, MessageKind::kClearGone);
   rig.hear(Rig::head(MessageKind::kReady, kTag, 0, kLarge));  // the first message, for the second receive now
   EXPECT_EQ(rig.one.heads.back().kind, MessageKind::kClear);
   EXPECT_EQ(rig.one.heads.back().index, 0u);
@@ -164,6 +164,52 @@ TEST(Channel, DestroyingAClearedReceiveTakesItBackAndTheNextOneIsClearedAnew) {
   EXPECT_FALSE(stays.finished());
   rig.messenger.landed(rig.one, rig.one.heads.back().notify);
   EXPECT_TRUE(stays.finished());
+}
+
+// The receive that had cleared it is gone: the message is for the next, from its start.
+TEST(Channel, ASendOutlivesTheReceiveThatHadClearedIt) {
+  Rig rig;
+  MessageHead clear = Rig::head(MessageKind::kClear, kTag, 0, kLarge);
+  std::string text(kLarge, 'x');
+  SendRequest send(rig.channel, 1, kTag, bytes(text));
+  rig.channel.start(send);
+  rig.hear(clear);
+  EXPECT_EQ(rig.one.puts.size(), 1u);
+  rig.hear(Rig::head(MessageKind::kClearGone, kTag, 0));
+  EXPECT_TRUE(rig.one.puts.empty());
+  EXPECT_FALSE(send.finished());
+  clear.region.id = 9;
+  rig.hear(clear);
+  ASSERT_EQ(rig.one.puts.size(), 1u);
+  EXPECT_EQ(rig.one.puts[0]->remote.id, 9u);
+  send.completed({});
+  EXPECT_TRUE(send.finished() && send.status().ok());
+}
+
+TEST(Channel, AClearThatWasTakenBackBeforeItsSendCountsNoMore) {
+  Rig rig;
+  rig.hear(Rig::head(MessageKind::kClear, kTag, 0, kLarge));
+  rig.hear(Rig::head(MessageKind::kClearGone, kTag, 0));
+  std::string text(kLarge, 'x');
+  SendRequest send(rig.channel, 1, kTag, bytes(text));
+  rig.channel.start(send);
+  EXPECT_TRUE(rig.one.puts.empty());
+}
+
+// Its bytes went where a receive had been taken back: whoever matched its announcement must not wait for them.
+TEST(Channel, WhoClearsAMessageThatIsGoneIsTold) {
+  Rig rig;
+  {
+    std::string text(kLarge, 'x');
+    SendRequest send(rig.channel, 1, kTag, bytes(text));
+    rig.channel.start(send);
+    rig.hear(Rig::head(MessageKind::kClear, kTag, 0, kLarge));
+    send.completed({});
+  }
+  rig.hear(Rig::head(MessageKind::kClearGone, kTag, 0));
+  rig.hear(Rig::head(MessageKind::kClear, kTag, 0, kLarge));
+  EXPECT_EQ(rig.one.heads.back().kind, MessageKind::kSendGone);
+  EXPECT_EQ(rig.one.heads.back().index, 0u);
 }
 
 TEST(Channel, SmallSendsStopBeingEagerWhenNobodyConsumesThem) {
