@@ -141,7 +141,7 @@ class Executor {
   };
 
   bool wait_as_counted(Operation& op, Nanos until);  // by waiters_
-  void learn_from_wait(const Operation& op, Nanos now);
+  void learn_from_wait(Operation& op, Nanos now);
   bool try_token();
   void acquire_token();
   void release_token();
@@ -203,6 +203,7 @@ class Executor {
   std::atomic<uint32_t> parked_{0};
   std::atomic<bool> dozing_{false};   // parked, but it looks up by itself every now and then
   std::atomic<uint32_t> at_once_{0};  // how many waits in a row came at once
+  std::atomic<uint32_t> habit_{4};    // how many of them are relied upon
   std::atomic<int64_t> next_chore_{kNever.count()};
   std::atomic<bool> stop_{false};
   std::thread progress_;

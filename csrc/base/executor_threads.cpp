@@ -19,7 +19,9 @@ constexpr Nanos kLongestSleep = milliseconds(50);
 constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
 // Waiting at once: how much else the caller has done in between, and how often in a row before it is relied upon.
 constexpr Nanos kAtOnce = microseconds(100);
-constexpr uint32_t kHabit = 4;
+constexpr uint32_t kLeastHabit = 4, kMostHabit = 4096;
+constexpr uint32_t kForgiven =
+    16;  // so many habits in a row make up for a wait that the scheduler has made late
 thread_local Nanos t_waited{0};  // time that this thread has spent in wait()
 // When a dozing progress thread looks up, and how long after the last such wait it sleeps fast. A look takes 20 us from whoever
 // runs on its CPU (a virtual machine's timer): each that finds more such waits doubles the time to the next.
@@ -98,6 +100,7 @@ void Executor::kick() {
 void Executor::submit(Operation& op) {
   op.issued_ = clock_.now();
   op.waited_before_ = t_waited;
+  op.submitter_ = &t_waited;
   push_inbox(op);
   if (!demands_.load() && try_token()) {
     checked_pass(false);
@@ -109,12 +112,16 @@ void Executor::submit(Operation& op) {
 }
 
 // Who has done little since it submitted this operation, but wait for others, most likely waits for the next as soon.
-void Executor::learn_from_wait(const Operation& op, Nanos now) {
-  const Nanos waited = t_waited - op.waited_before_;  // less than nothing: another thread has submitted it
-  if (waited.count() >= 0 && now - op.issued_ - waited < kAtOnce) {
-    at_once_.fetch_add(1);
+void Executor::learn_from_wait(Operation& op, Nanos now) {
+  if (op.submitter_ != &t_waited) return;  // another thread, or it has been learnt from
+  op.submitter_ = nullptr;
+  if (now - op.issued_ - (t_waited - op.waited_before_) < kAtOnce) {
+    const uint32_t habit = habit_.load();
+    if (at_once_.fetch_add(1) > kForgiven * habit) habit_.store(std::max(habit / 2, kLeastHabit));
   } else {
     at_once_.store(0);
+    // Or a few at once between two late ones would do harm each time.
+    habit_.store(std::min(2 * habit_.load(), kMostHabit));
     dozing_.store(false);
   }
 }
@@ -241,9 +248,9 @@ void Executor::park(Doze& doze) {
     const uint32_t kicks_before = std::exchange(doze.kicks, work_.load());
     const uint32_t at_once_before = std::exchange(doze.at_once, at_once_.load());
     const bool kicked = doze.kicks != kicks_before;
-    const bool just_came = doze.at_once != at_once_before && doze.at_once >= kHabit;
+    const bool habit = doze.at_once >= habit_.load(), just_came = habit && doze.at_once != at_once_before;
     if (just_came) doze.until = clock_.now() + kDozeFor;
-    const bool dozes = doze.at_once >= kHabit && clock_.now() < doze.until;
+    const bool dozes = habit && clock_.now() < doze.until;
     dozing_.store(dozes);  // before the look at what there is: who submits has looked at it after
     // The last wait before the longest rest is not put off any more: all rests before it are as long as that one together.
     const bool put_off = dozes && just_came && !kicked && doze.doublings + 1 < kMostDoublings;

@@ -92,6 +92,7 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
   Operation* inbox_next_ = nullptr;
   Nanos issued_{0},
       waited_before_{0};  // when it was submitted, and how long that thread had spent in waits until then
+  const void* submitter_ = nullptr;  // that thread, until it has waited
 };
 
 }  // namespace dlslime

@@ -36,7 +36,8 @@ void StreamEndpoint::put(Segment& segment) {
   puts_.emplace(segment.request_, &segment);
   if (!state_.ok()) return complete(segment, state_);
   writer_.put(segment, segment.request_);
-  flush();
+  // While messages are read, the next may take this one back: poll() writes when it has read them.
+  if (!reading_) flush();
 }
 
 void StreamEndpoint::get(Segment& segment) {
@@ -114,7 +115,9 @@ bool StreamEndpoint::poll() {
     deliver_completions();
     return moved;
   }
+  reading_ = true;
   moved |= read_some();
+  reading_ = false;
   moved |= flush();
   deliver_completions();
   if (refused_ && writer_.has_room()) {

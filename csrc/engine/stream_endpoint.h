@@ -83,6 +83,7 @@ class StreamEndpoint : public Endpoint {
   std::unordered_map<uint64_t, Segment*> puts_, gets_;
   std::vector<std::pair<uint64_t, Status>> completed_;  // requests whose completed() is due
   std::unordered_map<uint64_t, Segment*> finishing_;
+  bool reading_ = false;  // poll() is
   bool refused_ = false;
   bool reported_down_ = false;
   Status state_;

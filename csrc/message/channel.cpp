@@ -64,6 +64,8 @@ void Channel::message(Endpoint& from, const MessageHead& head, std::span<const s
       return on_receive_gone(source, head);
     case MessageKind::kClearGone:
       return on_clear_gone(source, head);
+    case MessageKind::kLost:
+      return on_lost(source, head);
     case MessageKind::kCredit:
       eager_sent_[source] -= std::min(eager_sent_[source], head.length);
       return;

@@ -93,8 +93,9 @@ class Channel {
     Fifo<RecvRequest*> posted;
     std::deque<Arrival> arrived;
     std::map<uint64_t, SendRequest*> sending;  // announced, by index
-    std::map<uint64_t, MessageHead> clears;    // came before their send
+    std::map<uint64_t, MessageHead> clears;    // came before their send; the latest of each
     std::map<uint64_t, RecvRequest*> receiving;
+    bool forget(const RecvRequest& request);  // that it is receiving; false: it is not
     bool idle() const {
       return posted.empty() && arrived.empty() && sending.empty() && clears.empty() && receiving.empty();
     }
@@ -116,7 +117,6 @@ class Channel {
   void send_eager(SendRequest& request, Flow& flow);
   void announce(SendRequest& request, Flow& flow);
   void begin_put(SendRequest& request, const MessageHead& clear);
-  void send_gone(int to, uint64_t tag, uint64_t index);
 
   void arrive(int from, const MessageHead& head, std::span<const std::byte> body);
   RecvRequest* match(int from, const MessageHead& head);
@@ -137,6 +137,7 @@ class Channel {
   void on_send_gone(int from, const MessageHead& head);
   void on_receive_gone(int from, const MessageHead& head);
   void on_clear_gone(int from, const MessageHead& head);
+  void on_lost(int from, const MessageHead& head);
   Status usable_peer(int rank) const;
   bool anybody_left_here() const;
   void fail_transfers_from(int rank, const Status& why);

@@ -135,10 +135,10 @@ void Channel::send_clear(RecvRequest& request, uint64_t index) {
 
 // An earlier receive was taken back, so this one gets another message than it was cleared for.
 void Channel::withdraw_clear(RecvRequest& request) {
+  send_gone(request, MessageKind::kClearGone);
   messenger_.forget_notify(std::exchange(request.notify_, 0));
   request.grant_.reset();
   request.cleared_ = request.landed_ = false;  // what may have landed already was another message
-  send_gone(request, MessageKind::kClearGone);
 }
 
 void Channel::send_gone(const RecvRequest& request, MessageKind kind) {
@@ -147,13 +147,14 @@ void Channel::send_gone(const RecvRequest& request, MessageKind kind) {
   head.code = uint8_t(Code::kPeerFailed);
   head.tag = request.tag_;
   head.index = request.index_;
+  head.notify = request.notify_;
   send_control(request.peer_, head);
 }
 
 void Channel::received(RecvRequest& request, Status status) {
   const int from = request.peer_;
   Flow& flow = this->flow(from, request.tag_);
-  if (flow.receiving.erase(request.index_) == 0) {
+  if (!flow.forget(request)) {
     request.landed_ = true;
     return;
   }
@@ -189,18 +190,37 @@ void Channel::on_send_gone(int from, const MessageHead& head) {
       Status(Code::kPeerFailed, "rank " + std::to_string(from) + " gave up its send").at_peer(from));
 }
 
+void Channel::on_lost(int from, const MessageHead& head) {
+  Flow& flow = this->flow(from, head.tag);
+  const auto found = flow.receiving.find(head.index);
+  if (found == flow.receiving.end() || found->second->notify_ != head.notify) return;
+  RecvRequest* request = found->second;
+  flow.receiving.erase(found);
+  request->finish(Status(Code::kPeerFailed, "the message of rank " + std::to_string(from) +
+                                                " went to a receive that was given up meanwhile")
+                      .at_peer(from));
+}
+
+// Others may have cleared a message of the same index.
+bool Channel::Flow::forget(const RecvRequest& request) {
+  const auto found = receiving.find(request.index_);
+  if (found == receiving.end() || found->second != &request) return false;
+  receiving.erase(found);
+  return true;
+}
+
 void Channel::cancel(RecvRequest& request) {
   any_source_.erase(&request);
   const int from = request.peer_;
   if (from == RecvRequest::kAnySource) return;
   Flow& flow = this->flow(from, request.tag_);
   flow.posted.erase(&request);
-  const bool matched = flow.receiving.erase(request.index_) > 0;
+  const bool matched = flow.forget(request);
   if (request.transferring_) peers_[from]->cancel(request);
-  if (request.notify_) messenger_.forget_notify(request.notify_);
-  request.grant_.reset();
   if ((matched || request.cleared_) && !silent(request.tag_) && !left_[from] && peers_[from]->state().ok())
     send_gone(request, matched ? MessageKind::kReceiveGone : MessageKind::kClearGone);
+  if (request.notify_) messenger_.forget_notify(request.notify_);
+  request.grant_.reset();
 }
 
 }  // namespace dlslime

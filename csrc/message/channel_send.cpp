@@ -60,33 +60,33 @@ void Channel::begin_put(SendRequest& request, const MessageHead& clear) {
   peers_[request.peer_]->put(request);
 }
 
+// Where an earlier receive has been taken back, two may clear the same message: the later one is right.
 void Channel::on_clear(int from, const MessageHead& head) {
   Flow& flow = this->flow(from, head.tag);
   const auto found = flow.sending.find(head.index);
   if (found != flow.sending.end()) {
-    if (!found->second->transferring_) begin_put(*found->second, head);
+    SendRequest& request = *found->second;
+    if (request.transferring_ && request.notify == head.notify) return;
+    if (std::exchange(request.transferring_, false)) peers_[from]->cancel(request);
+    begin_put(request, head);
   } else if (head.index >= flow.sends) {
-    flow.clears.emplace(head.index, head);
-  } else if (!silent(head.tag) && !left_[from]) {  // its bytes went to a receive that was taken back
-    send_gone(from, head.tag, head.index);
+    flow.clears.insert_or_assign(head.index, head);
+  } else if (!silent(head.tag) && !left_[from]) {
+    MessageHead lost = head;
+    lost.kind = MessageKind::kLost;
+    lost.region = {};
+    send_control(from, lost);
   }
 }
 
 // Another receive will have the message: it stays announced, and goes from its start.
 void Channel::on_clear_gone(int from, const MessageHead& head) {
   Flow& flow = this->flow(from, head.tag);
-  flow.clears.erase(head.index);
+  const auto early = flow.clears.find(head.index);
+  if (early != flow.clears.end() && early->second.notify == head.notify) flow.clears.erase(early);
   const auto found = flow.sending.find(head.index);
-  if (found == flow.sending.end() || !std::exchange(found->second->transferring_, false)) return;
-  peers_[from]->cancel(*found->second);
-}
-
-void Channel::send_gone(int to, uint64_t tag, uint64_t index) {
-  MessageHead head;
-  head.kind = MessageKind::kSendGone;
-  head.tag = tag;
-  head.index = index;
-  send_control(to, head);
+  if (found == flow.sending.end() || found->second->notify != head.notify) return;
+  if (std::exchange(found->second->transferring_, false)) peers_[from]->cancel(*found->second);
 }
 
 void Channel::on_fetched(int from, const MessageHead& head) {
@@ -121,7 +121,11 @@ void Channel::cancel(SendRequest& request) {
   if (request.transferring_) peers_[to]->cancel(request);
   request.grant_.reset();
   if (silent(request.tag_) || left_[to] || !peers_[to]->state().ok()) return;
-  send_gone(to, request.tag_, request.index_);
+  MessageHead head;
+  head.kind = MessageKind::kSendGone;
+  head.tag = request.tag_;
+  head.index = request.index_;
+  send_control(to, head);
 }
 
 }  // namespace dlslime

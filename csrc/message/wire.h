@@ -11,7 +11,7 @@
 //     kReady+grant   ------------------------->    matches it, gets straight into the destination (no grant: as above)
 //                    <-------------------------    kFetched
 //   either side gives up: kSendGone / kReceiveGone; a receive that has said kClear, but was taken back before it matched: kClearGone,
-//   and the message waits for the next receive;  a failed group: kFail (index: the collective that failed);  an orderly end: kBye;
+//   and the message waits for the next receive; who clears a message whose bytes have gone elsewhere by then: kLost;  a failed group: kFail (index: the collective that failed);  an orderly end: kBye;
 //   a collective that takes long: kCalled, its fingerprint, so that ranks which all wait for each other find out what they disagree about
 //
 // A send is named by (tag, index): the index-th message of that tag between the two ranks. Both sides count alike.
@@ -31,6 +31,7 @@ enum class MessageKind : uint8_t {
   kSendGone,
   kReceiveGone,
   kClearGone,
+  kLost,
   kCredit,
   kFail,
   kBye,
@@ -46,7 +47,7 @@ struct MessageHead {
   uint64_t tag = 0;
   uint64_t index = 0;
   uint64_t length = 0;  // of the payload announced, or a count (kCredit: bytes, kBye: operations finished)
-  uint64_t notify = 0;  // kClear: what the put shall notify
+  uint64_t notify = 0;  // kClear: what the put shall notify; kClearGone, kLost: that of the kClear
   Fingerprint fingerprint{};
   RemoteRegion region{};
 };

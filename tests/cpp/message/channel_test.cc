@@ -207,9 +207,79 @@ TEST(Channel, WhoClearsAMessageThatIsGoneIsTold) {
     send.completed({});
   }
   rig.hear(Rig::head(MessageKind::kClearGone, kTag, 0));
-  rig.hear(Rig::head(MessageKind::kClear, kTag, 0, kLarge));
-  EXPECT_EQ(rig.one.heads.back().kind, MessageKind::kSendGone);
-  EXPECT_EQ(rig.one.heads.back().index, 0u);
+  MessageHead clear = Rig::head(MessageKind::kClear, kTag, 0, kLarge);
+  clear.notify = 8;
+  rig.hear(clear);
+  EXPECT_EQ(rig.one.heads.back().kind, MessageKind::kLost);
+  EXPECT_EQ(rig.one.heads.back().notify, 8u);
+}
+
+TEST(Channel, WhoIsToldThatItsMessageIsLostFails) {
+  Rig rig;
+  std::string into(kLarge, '.');
+  RecvRequest receive(rig.channel, 1, kTag, bytes(into));
+  rig.channel.start(receive);
+  MessageHead lost = Rig::head(MessageKind::kLost, kTag, 0);
+  lost.notify = rig.one.heads[0].notify;
+  rig.hear(lost);
+  EXPECT_FALSE(receive.finished()) << "of a clear that another receive may have sent";
+  rig.hear(Rig::head(MessageKind::kReady, kTag, 0, kLarge));
+  rig.hear(Rig::head(MessageKind::kLost, kTag, 0));
+  EXPECT_FALSE(receive.finished()) << "an answer to another clear";
+  rig.hear(lost);
+  EXPECT_TRUE(receive.finished());
+  EXPECT_EQ(receive.status().code(), Code::kPeerFailed);
+}
+
+// Sent before the clear of a receive that was taken back had been heard.
+TEST(Channel, AnEagerMessageIsNotLostToALateClear) {
+  Rig rig;
+  rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 5), "hello");
+  MessageHead lost = Rig::head(MessageKind::kLost, kTag, 0);
+  lost.notify = 1;
+  rig.hear(lost);
+  std::string into(5, '.');
+  RecvRequest receive(rig.channel, 1, kTag, bytes(into));
+  rig.channel.start(receive);
+  EXPECT_EQ(into, "hello");
+}
+
+TEST(Channel, OfTwoClearsForOneMessageTheLaterCounts) {
+  Rig rig;
+  MessageHead first = Rig::head(MessageKind::kClear, kTag, 0, kLarge), later = first;
+  first.notify = 1;
+  later.notify = 2;
+  MessageHead first_gone = Rig::head(MessageKind::kClearGone, kTag, 0);
+  first_gone.notify = 1;
+  std::string text(kLarge, 'x');
+  for (const bool announced : {true, false}) {
+    SendRequest send(rig.channel, 1, kTag + announced, bytes(text));
+    for (MessageHead* head : {&first, &later, &first_gone}) head->tag = kTag + announced;
+    if (announced) rig.channel.start(send);
+    rig.hear(first);
+    rig.hear(later);
+    rig.hear(first_gone);
+    if (!announced) rig.channel.start(send);
+    ASSERT_EQ(rig.one.puts.size(), 1u);
+    EXPECT_EQ(rig.one.puts[0]->notify, 2u);
+  }
+}
+
+// What was posted and taken back has no message: it says nothing of that which another one receives.
+TEST(Channel, AReceiveThatHasNoMessageTakesNobodysBack) {
+  Rig rig;
+  std::string large(kLarge, '.'), small(5, '.');
+  RecvRequest receives(rig.channel, 1, kTag, bytes(large));
+  rig.channel.start(receives);
+  rig.hear(Rig::head(MessageKind::kReady, kTag, 0, kLarge));
+  const MessageHead clear = rig.one.heads.back();
+  {
+    RecvRequest waits(rig.channel, 1, kTag, bytes(small));
+    rig.channel.start(waits);
+  }
+  EXPECT_EQ(rig.one.heads.back().kind, MessageKind::kClear) << "nobody gave up anything";
+  rig.messenger.landed(rig.one, clear.notify);
+  EXPECT_TRUE(receives.finished() && receives.status().ok());
 }
 
 TEST(Channel, SmallSendsStopBeingEagerWhenNobodyConsumesThem) {
@@ -276,7 +346,7 @@ TEST(Channel, RandomPackets) {
         rig.channel.start(*receive);
         requests.push_back(std::move(receive));
       }
-      MessageHead head = Rig::head(MessageKind(random() % 11), tag, random() % 4, random() % 3 ? 5 : kLarge);
+      MessageHead head = Rig::head(MessageKind(random() % 13), tag, random() % 4, random() % 3 ? 5 : kLarge);
       head.notify = random() % 5;
       head.code = uint8_t(random());
       rig.hear(head, random() % 2 ? "hello" : "", int(random() % 4) - 1 + int(random() % 2));
