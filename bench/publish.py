@@ -52,7 +52,7 @@ def verdicts(cases: Sequence[Case]) -> Iterator[str]:
         yield from table(("cell", "measured", "bound"), cell_lines(misses))
 
 
-def floors(cases: Sequence[Case]) -> Iterator[str]:
+def out_of_reach(cases: Sequence[Case]) -> Iterator[str]:
     yield "What no backend can help, where a bar is close to it: the floor by itself, and the kernel's scheduler:"
     yield ""
     measured = [verdict for case in cases for verdict in case.measured]
@@ -123,7 +123,7 @@ def main() -> int:
     lines = [
         *machine(run),
         *verdicts(judge(bars(), rows)),
-        *floors(judge(unavoidable(), rows)),
+        *out_of_reach(judge(unavoidable(), rows)),
         *figures(rows),
         "### Pictures",
         "",

@@ -17,6 +17,7 @@
 #include "base/frame_pool.h"
 #include "base/operation.h"
 #include "base/wait.h"
+#include "base/waiting_habit.h"
 
 namespace dlslime {
 
@@ -74,8 +75,8 @@ class Executor {
   const Clock& clock() const { return clock_; }
 
   // Asynchronous: begins here if the token is free and nobody demands it. Wakes the progress thread, unless callers have the habit of
-  // waiting at once for what they submit: waking it would cost more than the operation. It looks up by itself then, after 100 us to
-  // 3.2 ms, and 3.2 ms at most pass until it drives what nobody waits for. Who waits later once has broken the habit.
+  // waiting at once for what they submit (WaitingHabit). It looks up by itself then, after 100 us to 3.2 ms, and 3.2 ms at most pass
+  // until it drives what nobody waits for.
   void submit(Operation& op);
   void kick();  // wake the progress thread if there is work and nobody waits
   // Submit and wait, on this thread from start to end in the usual case.
@@ -141,7 +142,6 @@ class Executor {
   };
 
   bool wait_as_counted(Operation& op, Nanos until);  // by waiters_
-  void learn_from_wait(Operation& op, Nanos now);
   bool try_token();
   void acquire_token();
   void release_token();
@@ -201,9 +201,8 @@ class Executor {
   std::atomic<bool> asleep_{false};
   alignas(128) std::atomic<uint32_t> work_{0};
   std::atomic<uint32_t> parked_{0};
-  std::atomic<bool> dozing_{false};   // parked, but it looks up by itself every now and then
-  std::atomic<uint32_t> at_once_{0};  // how many waits in a row came at once
-  std::atomic<uint32_t> habit_{4};    // how many of them are relied upon
+  std::atomic<bool> dozing_{false};  // parked, but it looks up by itself every now and then
+  WaitingHabit habit_;
   std::atomic<int64_t> next_chore_{kNever.count()};
   std::atomic<bool> stop_{false};
   std::thread progress_;

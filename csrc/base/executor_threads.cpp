@@ -17,13 +17,7 @@ namespace {
 constexpr Nanos kLongestSleep = milliseconds(50);
 // The progress thread shares the CPUs with those who compute while it waits: it does not burn them.
 constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
-// Waiting at once: how much else the caller has done in between, and how often in a row before it is relied upon.
-constexpr Nanos kAtOnce = microseconds(100);
-constexpr uint32_t kLeastHabit = 4, kMostHabit = 4096;
-constexpr uint32_t kForgiven =
-    16;  // so many habits in a row make up for a wait that the scheduler has made late
-thread_local Nanos t_waited{0};  // time that this thread has spent in wait()
-// When a dozing progress thread looks up, and how long after the last such wait it sleeps fast. A look takes 20 us from whoever
+// When a dozing progress thread looks up, and how long after the last wait at once it sleeps fast. A look takes 20 us from whoever
 // runs on its CPU (a virtual machine's timer): each that finds more such waits doubles the time to the next.
 constexpr Nanos kDoze = microseconds(100), kDozeFor = milliseconds(2);
 constexpr int kMostDoublings = 5;
@@ -98,9 +92,7 @@ void Executor::kick() {
 // ---- callers ----
 
 void Executor::submit(Operation& op) {
-  op.issued_ = clock_.now();
-  op.waited_before_ = t_waited;
-  op.submitter_ = &t_waited;
+  op.stamp_ = WaitingHabit::submitted(clock_.now());
   push_inbox(op);
   if (!demands_.load() && try_token()) {
     checked_pass(false);
@@ -109,21 +101,6 @@ void Executor::submit(Operation& op) {
     sleeper_->wake();
   }
   if (!dozing_.load()) kick();
-}
-
-// Who has done little since it submitted this operation, but wait for others, most likely waits for the next as soon.
-void Executor::learn_from_wait(Operation& op, Nanos now) {
-  if (op.submitter_ != &t_waited) return;  // another thread, or it has been learnt from
-  op.submitter_ = nullptr;
-  if (now - op.issued_ - (t_waited - op.waited_before_) < kAtOnce) {
-    const uint32_t habit = habit_.load();
-    if (at_once_.fetch_add(1) > kForgiven * habit) habit_.store(std::max(habit / 2, kLeastHabit));
-  } else {
-    at_once_.store(0);
-    // Or a few at once between two late ones would do harm each time.
-    habit_.store(std::min(2 * habit_.load(), kMostHabit));
-    dozing_.store(false);
-  }
 }
 
 // Counted first: the progress thread may look at this moment, and it leaves alone what somebody waits for.
@@ -136,9 +113,9 @@ bool Executor::run(Operation& op, Nanos until) {
 bool Executor::wait(Operation& op, Nanos until) {
   waiters_.fetch_add(1);
   const Nanos began = clock_.now();
-  learn_from_wait(op, began);
+  if (habit_.late(op.stamp_, began)) dozing_.store(false);
   const bool done = wait_as_counted(op, until);
-  t_waited += clock_.now() - began;
+  WaitingHabit::waited(clock_.now() - began);
   return done;
 }
 
@@ -246,13 +223,13 @@ void Executor::park(Doze& doze) {
   parked_.store(1);
   while (!stop_.load()) {
     const uint32_t kicks_before = std::exchange(doze.kicks, work_.load());
-    const uint32_t at_once_before = std::exchange(doze.at_once, at_once_.load());
+    const uint32_t at_once_before = std::exchange(doze.at_once, habit_.in_a_row());
     const bool kicked = doze.kicks != kicks_before;
-    const bool habit = doze.at_once >= habit_.load(), just_came = habit && doze.at_once != at_once_before;
+    const bool habit = habit_.formed(), just_came = habit && doze.at_once != at_once_before;
     if (just_came) doze.until = clock_.now() + kDozeFor;
     const bool dozes = habit && clock_.now() < doze.until;
     dozing_.store(dozes);  // before the look at what there is: who submits has looked at it after
-    // The last wait before the longest rest is not put off any more: all rests before it are as long as that one together.
+    // The last look before the longest rest is not put off any more: all rests before it are as long as that one together.
     const bool put_off = dozes && just_came && !kicked && doze.doublings + 1 < kMostDoublings;
     doze.doublings = dozes && just_came ? std::min(doze.doublings + 1, kMostDoublings) : 0;
     if (!put_off && !idle() && !waiters_.load()) break;
@@ -290,7 +267,7 @@ void Executor::later(Chore& chore, Nanos at) {
 }
 
 void Executor::progress_loop() {
-  Doze doze{work_.load(), at_once_.load()};
+  Doze doze{work_.load(), habit_.in_a_row()};
   while (!stop_.load()) {
     park(doze);
     if (stop_.load()) return;

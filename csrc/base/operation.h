@@ -1,6 +1,7 @@
 // Operation: one issued operation, the root of its coroutine.   Scope: operations that fail together.
 //
-// Threads:    done() and status() from any thread; issued_ and what follows it from who submits and waits; everything else under the executor's token.
+// Threads:    done() and status() from any thread; the stamp from who submits and then waits; everything else under the executor's
+//             token.
 // Ownership:  the caller (or Work) owns the operation and keeps it until done(); the executor never touches it afterwards.
 // Errors:     status() after done().
 //
@@ -19,6 +20,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "base/task.h"
+#include "base/waiting_habit.h"
 
 namespace dlslime {
 
@@ -90,9 +92,7 @@ class Operation : public Hook<ActiveTag>, public Hook<QueueTag> {
   Status status_;
   Task<> task_;
   Operation* inbox_next_ = nullptr;
-  Nanos issued_{0},
-      waited_before_{0};  // when it was submitted, and how long that thread had spent in waits until then
-  const void* submitter_ = nullptr;  // that thread, until it has waited
+  WaitingHabit::Stamp stamp_;
 };
 
 }  // namespace dlslime

@@ -10,8 +10,9 @@
 //   large payload, engine gets (one copy)
 //     kReady+grant   ------------------------->    matches it, gets straight into the destination (no grant: as above)
 //                    <-------------------------    kFetched
-//   either side gives up: kSendGone / kReceiveGone; a receive that has said kClear, but was taken back before it matched: kClearGone,
-//   and the message waits for the next receive; who clears a message whose bytes have gone elsewhere by then: kLost;  a failed group: kFail (index: the collective that failed);  an orderly end: kBye;
+//   either side gives up: kSendGone / kReceiveGone;  a failed group: kFail (index: the collective that failed);  an orderly end: kBye;
+//   a receive that has said kClear and is taken back before it matched: kClearGone, and the message waits for the next one;
+//   a kClear for a message whose bytes have gone to such a receive already is answered by kLost;
 //   a collective that takes long: kCalled, its fingerprint, so that ranks which all wait for each other find out what they disagree about
 //
 // A send is named by (tag, index): the index-th message of that tag between the two ranks. Both sides count alike.

@@ -170,7 +170,7 @@ Plan random_plan(uint64_t seed) {
   return plan_of(text);
 }
 
-Plan plan_of(const std::string& text) {
+Plan plan_of(std::string_view text) {
   Plan plan;
   if (const Status status = Plan::parse(text, &plan); !status.ok())
     throw std::invalid_argument(status.what());

@@ -51,7 +51,7 @@ std::vector<Step> random_program(uint64_t seed, int ranks, int length);
 
 // The sizes at which algorithms change, drawn low for some seeds, so that small vectors take every path.
 Plan random_plan(uint64_t seed);
-Plan plan_of(const std::string& text);  // throws where it is none
+Plan plan_of(std::string_view text);  // throws where it is none
 
 // How one rank's call may differ from all others'. kSizes: sizes by rank that differ where their sum does not.
 enum class Deviation : uint8_t { kKind, kOp, kDType, kSize, kRoot, kSizes };

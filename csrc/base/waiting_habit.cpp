@@ -1,0 +1,29 @@
+#include "base/waiting_habit.h"
+
+#include <algorithm>
+
+namespace dlslime {
+namespace {
+constexpr Nanos kAtOnce = std::chrono::microseconds(100);
+thread_local Nanos t_waited{0};  // its address tells threads apart
+}  // namespace
+
+WaitingHabit::Stamp WaitingHabit::submitted(Nanos now) { return {now, t_waited, &t_waited}; }
+
+void WaitingHabit::waited(Nanos time) { t_waited += time; }
+
+bool WaitingHabit::late(Stamp& stamp, Nanos now) {
+  if (stamp.thread != &t_waited) return false;
+  stamp.thread = nullptr;
+  const uint32_t needed = needed_.load();
+  if (now - stamp.at - (t_waited - stamp.waited) < kAtOnce) {
+    if (in_a_row_.fetch_add(1) > kForgiven * needed) needed_.store(std::max(needed / 2, kLeast));
+    return false;
+  }
+  in_a_row_.store(0);
+  // Or a few at once between two late ones would do harm each time.
+  needed_.store(std::min(2 * needed, kMost));
+  return true;
+}
+
+}  // namespace dlslime
