@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import torch.distributed as dist
 from rich.console import Console
 from rich.progress import Progress
 
@@ -36,6 +37,21 @@ QUICK_SIZES = [8, 4 << 10, 64 << 10, 1 << 20, 16 << 20]
 UNFINISHED = 3  # exit status of --limit
 
 
+def backend(name: str) -> str:
+    if name not in (OURS, floor.NAME) and not dist.is_backend_available(name):
+        raise argparse.ArgumentTypeError(
+            f"no such backend here: {name} (Open MPI is measured where installed)"
+        )
+    return name
+
+
+def operation(name: str) -> str:
+    known = {*OPERATIONS, *(key.op for cell in [*bars(), *unavoidable()] for key in cell.needs)}
+    if name not in known:
+        raise argparse.ArgumentTypeError(f"no such operation: {name}; there are {', '.join(sorted(known))}")
+    return name
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -44,11 +60,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="every operation and size, and the bars")
     parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
     parser.add_argument("--worlds", type=int, nargs="+", help="default: 2 and 4, or all that the bars need")
-    parser.add_argument("--ops", nargs="+", help=f"of {', '.join(OPERATIONS)}; of the bars also others")
+    parser.add_argument(
+        "--ops", type=operation, nargs="+", help=f"of {', '.join(OPERATIONS)}; of the bars also others"
+    )
     parser.add_argument("--rounds", type=int, help="how often each backend has its turn at each size")
     parser.add_argument("--sizes", type=int, nargs="+", help="bytes of the largest buffer of a rank")
     parser.add_argument(
-        "--backends", nargs="+", default=["dlslime", "gloo"], help="the first is compared with the rest"
+        "--backends",
+        type=backend,
+        nargs="+",
+        default=["dlslime", "gloo"],
+        help="the first is compared with the rest: dlslime, gloo, floor, or another that torch has",
     )
     parser.add_argument(
         "--engines",

@@ -17,9 +17,9 @@ from bench.timing import Key, Row, human
 
 
 def _ratio(rows: Mapping[Key, Row], ours: Row, name: str) -> float | None:
-    """How many times faster `ours` is by p50; None where the other was not measured."""
+    """How many times faster `ours` is by p50; None where the other was not measured, or ours took none (`idle_cpu`)."""
     theirs = rows.get(ours.key._replace(backend=name))
-    return None if theirs is None else theirs.p50 / ours.p50
+    return None if theirs is None or not ours.p50 else theirs.p50 / ours.p50
 
 
 def show(rows: Mapping[Key, Row], backends: Sequence[str], console: Console) -> None:

@@ -51,10 +51,22 @@ bool Channel::take_arrival(RecvRequest& request) {
 }
 
 void Channel::arrive(int from, const MessageHead& head, std::span<const std::byte> body) {
+  if (const uint64_t due = flow(from, head.tag).arrivals; head.index != due)
+    return out_of_turn(from, head, due);
   ++flow(from, head.tag).arrivals;
   if (RecvRequest* request = match(from, head)) return accept(*request, head, body);
   flow(from, head.tag).arrived.push_back({head, std::vector<std::byte>(body.begin(), body.end()), ++order_});
   if (head.tag >= kCollectiveTag) listener_.unasked(from, head.fingerprint);
+}
+
+// Engines keep the order of messages: who repeats one or leaves one out is broken or hostile, and its receives could wait for ever.
+void Channel::out_of_turn(int from, const MessageHead& head, uint64_t due) {
+  const std::string which = "message " + std::to_string(head.index) + " of tag " + std::to_string(head.tag);
+  listener_.peer_failed(from,
+                        Status(Code::kPeerFailed, "rank " + std::to_string(from) + " announced " + which +
+                                                      " where number " + std::to_string(due) + " was due")
+                            .at_peer(from),
+                        0);
 }
 
 RecvRequest* Channel::match(int from, const MessageHead& head) {

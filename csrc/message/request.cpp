@@ -37,8 +37,11 @@ SendRequest::~SendRequest() {
   if (started_ && !finished_) channel_.cancel(*this);
 }
 
+// Denied: the receive has been taken back. What its rank says of that comes behind the denial, and decides: the message is for the
+// next receive, or for none.
 void SendRequest::completed(Status status) {
   transferring_ = false;
+  if (status.code() == Code::kDenied) return;
   channel_.flow(peer_, tag_).sending.erase(index_);
   finish(of_peer(std::move(status)));
 }

@@ -71,6 +71,11 @@ TEST_F(Token, IsGivenAwayByTheSumOverThePeers) {
   } collectives[] = {
       {"all_gather", [](Group& group, Tensors& t) { return all_gather(group, kType, t.in[0], t.out); }, 1},
       {"all_to_all", [](Group& group, Tensors& t) { return all_to_all(group, kType, t.in, t.out); }, 1},
+      {"reduce_scatter",
+       [](Group& group, Tensors& t) {
+         return reduce_scatter(group, ReduceSpec{.kind = ReduceKind::Max, .dtype = kType}, t.in, t.out[0]);
+       },
+       1},
       {"gather, root", [](Group& group, Tensors& t) { return gather(group, kType, t.in[0], t.out, 1); }, 1},
       {"scatter, root", [](Group& group, Tensors& t) { return scatter(group, kType, t.in, t.out[0], 1); }, 1},
   };
