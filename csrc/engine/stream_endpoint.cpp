@@ -133,35 +133,40 @@ bool StreamEndpoint::read_some() {
   size_t budget = stream::kReadBudget;
   bool any = false;
   while (budget && state_.ok()) {
-    size_t got = 0;
-    if (sink_.remaining && in_begin_ == in_end_) {
-      revalidate_sink();
-      const std::span<std::byte> into = sink_.at
-                                            ? std::span(sink_.at, std::min(sink_.remaining, budget))
-                                            : std::span(in_).first(std::min(sink_.remaining, in_.size()));
-      got = pipe_->read(into);
-      payload_arrived(got);
-    } else {
-      if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
-      if (in_.size() - in_end_ < in_.size() / 2) {
-        std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
-        in_end_ -= in_begin_;
-        in_begin_ = 0;
-      }
-      const size_t room = in_.size() - in_end_;
-      got = pipe_->read(std::span(in_).subspan(in_end_, after_payload_ ? std::min<size_t>(room, 512) : room));
-      in_end_ += got;
-      after_payload_ = false;
-      if (got && !parse() && state_.ok())
-        fail(Status(Code::kLinkLost, "the peer sent what is no dlslime frame"));
-      if (writer_.overrun() && state_.ok())
-        fail(Status(Code::kLinkLost, "the peer asks for more and more and takes no answer"));
-    }
+    const bool straight = sink_.remaining && in_begin_ == in_end_;
+    const size_t got = straight ? read_payload(budget) : read_frames();
     if (got == 0) break;
     any = true;
     budget -= std::min(budget, got);
   }
   return any;
+}
+
+// Straight to where it belongs; through in_ where that is gone.
+size_t StreamEndpoint::read_payload(size_t most) {
+  revalidate_sink();
+  const size_t got = pipe_->read(sink_.at ? std::span(sink_.at, std::min(sink_.remaining, most))
+                                          : std::span(in_).first(std::min(sink_.remaining, in_.size())));
+  payload_arrived(got);
+  return got;
+}
+
+size_t StreamEndpoint::read_frames() {
+  if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
+  if (in_.size() - in_end_ < in_.size() / 2) {
+    std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
+    in_end_ -= in_begin_;
+    in_begin_ = 0;
+  }
+  const size_t room = in_.size() - in_end_;
+  const size_t got =
+      pipe_->read(std::span(in_).subspan(in_end_, after_payload_ ? std::min<size_t>(room, 512) : room));
+  in_end_ += got;
+  after_payload_ = false;
+  if (got && !parse() && state_.ok()) fail(Status(Code::kLinkLost, "the peer sent what is no dlslime frame"));
+  if (writer_.overrun() && state_.ok())
+    fail(Status(Code::kLinkLost, "the peer asks for more and more and takes no answer"));
+  return got;
 }
 
 void StreamEndpoint::revalidate_sink() {

@@ -53,6 +53,8 @@ class StreamEndpoint : public Endpoint {
 
   bool flush();
   bool read_some();
+  size_t read_payload(size_t most);
+  size_t read_frames();
   bool parse();
   bool parse_frame(const stream::FrameHead& head, std::span<const std::byte> rest, size_t* used);
   template <class Head>

@@ -171,6 +171,48 @@ void shake_hands(const std::shared_ptr<Member>& member, uint64_t phase, const Ro
                   rounds.where());
 }
 
+// A builder of groups lives under the token.
+class Building {
+ public:
+  Building(const Invitation& in, Process& process) : executor_(process.executor()) {
+    const GroupBuilder::Spec spec{in.name,          in.rank,          in.size, in.settings.engines,
+                                  in.settings.plan, process.missing()};
+    executor_.with_token(
+        [&] { builder_ = std::make_unique<GroupBuilder>(process.runtime(), process.messenger(), spec); });
+  }
+  ~Building() {
+    executor_.with_token([&] { builder_.reset(); });
+  }
+  Building(const Building&) = delete;
+  Building& operator=(const Building&) = delete;
+
+  template <class Step>
+  auto run(Step step) {
+    return executor_.with_token([&] { return step(*builder_); });
+  }
+
+ private:
+  Executor& executor_;
+  std::unique_ptr<GroupBuilder> builder_;
+};
+
+// Both rounds of what the ranks tell each other over the store.
+std::unique_ptr<Group> connect(const Invitation& in, Process& process, Rounds& rounds) {
+  Building building(in, process);
+  const std::vector<std::string> hellos =
+      rounds.exchange("hello", building.run([](GroupBuilder& builder) { return builder.hello(); }));
+  process.local_ranks(count_local(hellos), in.settings);
+  throw_if_failed(building.run([&](GroupBuilder& builder) { return builder.meet(hellos); }), rounds.where());
+  const std::vector<std::string> offers =
+      rounds.exchange("offers", building.run([](GroupBuilder& builder) { return builder.offers(); }));
+  std::unique_ptr<Group> group;
+  throw_if_failed(building.run([&](GroupBuilder& builder) { return builder.connect(offers, &group); }),
+                  rounds.where());
+  for (const Notice& notice : building.run([](GroupBuilder& builder) { return builder.notices(); }))
+    log_warning_once(notice.key, notice.text);
+  return group;
+}
+
 }  // namespace
 
 StorePtr world_of(const StorePtr& store) {
@@ -186,44 +228,10 @@ StorePtr world_of(const StorePtr& store) {
 std::shared_ptr<Member> rendezvous(const Invitation& in) {
   in.settings.check();
   Process& process = Process::current(in.settings);
-  Executor& executor = process.executor();
   Rounds rounds(in, process);
   process.need_engines(in.settings, address_towards(in.store));
-
-  std::unique_ptr<GroupBuilder> builder;
-  const auto destroy = [&] { executor.with_token([&] { builder.reset(); }); };
-  std::unique_ptr<Group> group;
-  std::vector<Notice> notices;
-  try {
-    const GroupBuilder::Spec spec{in.name,          in.rank,          in.size, in.settings.engines,
-                                  in.settings.plan, process.missing()};
-    const std::string hello = executor.with_token([&] {
-      builder = std::make_unique<GroupBuilder>(process.runtime(), process.messenger(), spec);
-      return builder->hello();
-    });
-    const std::vector<std::string> hellos = rounds.exchange("hello", hello);
-    process.local_ranks(count_local(hellos), in.settings);
-    std::string offers;
-    throw_if_failed(executor.with_token([&] {
-      Status status = builder->meet(hellos);
-      if (status.ok()) offers = builder->offers();
-      return status;
-    }),
-                    rounds.where());
-    const std::vector<std::string> all = rounds.exchange("offers", offers);
-    throw_if_failed(executor.with_token([&] {
-      Status status = builder->connect(all, &group);
-      if (status.ok()) notices = builder->notices();
-      return status;
-    }),
-                    rounds.where());
-  } catch (...) {
-    destroy();
-    throw;
-  }
-  destroy();
-  for (const Notice& notice : notices) log_warning_once(notice.key, notice.text);
-  auto member = std::make_shared<Member>(process, std::move(group), in.global_ranks, in.world.get());
+  const auto member =
+      std::make_shared<Member>(process, connect(in, process, rounds), in.global_ranks, in.world.get());
   shake_hands(member, 0, rounds);
   rounds.forget();
   shake_hands(member, 1, rounds);

@@ -40,6 +40,13 @@ Sizes sizes(LocalGroup& local, const Call& call) {
   return all;
 }
 
+Task<> pull_parts(LocalGroup& local, uint64_t s, std::span<const Bytes> out) {
+  co_await pull_all(local, out,
+                    [&local, s](int who) { return local.table(who, s)[size_t(local.rank())].address; });
+  local.done(s);
+  co_await local.all(LocalGroup::kDone, s);
+}
+
 }  // namespace
 
 Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, std::span<const Bytes> out) {
@@ -61,13 +68,9 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
   const bool pulled = pulls(local, call, most);
   if (pulled || !all_ahead) local.publish(LocalGroup::kConsumed, std::exchange(first, 0));
   if (pulled) {
-    co_await pull_all(local, out,
-                      [&local, s](int who) { return local.table(who, s)[size_t(local.rank())].address; });
-    local.done(s);
-    co_await local.all(LocalGroup::kDone, s);
+    co_await pull_parts(local, s, out);
     co_return;
   }
-
   const auto read = [&](size_t i, uint64_t k) {
     for (int p = 0; p < n; ++p) {
       const auto theirs = part(out[size_t(p)], i, piece);
