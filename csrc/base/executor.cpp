@@ -103,21 +103,16 @@ bool Executor::run_bulk() {
   return true;
 }
 
-// An engine that is out of memory or descriptors must not take the token, or the process, with it.
 bool Executor::poll_all() {
   bool moved = false;
-  for (Poller* poller : pollers_) {
-    try {
-      moved |= poller->poll();
-    } catch (const std::exception& error) {
-      const Status why(Code::kInternal, std::string("moving bytes: ") + error.what());
-      std::vector<Operation*> all;
-      for (Operation* op = active_.front(); op; op = active_.next(*op)) all.push_back(op);
-      for (Operation* op : all) fail(*op, why);
-      moved = true;
-    }
-  }
+  for (Poller* poller : pollers_) moved |= guarded([poller] { return poller->poll(); });
   return moved;
+}
+
+void Executor::fail_active(const Status& why) {
+  std::vector<Operation*> all;
+  for (Operation* op = active_.front(); op; op = active_.next(*op)) all.push_back(op);
+  for (Operation* op : all) fail(*op, why);
 }
 
 bool Executor::pass(bool with_bulk) {

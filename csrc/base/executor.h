@@ -165,6 +165,18 @@ class Executor {
   bool resume_ready();
   bool run_bulk();
   bool poll_all();
+  // What engines do, from poll() or while their driver sleeps. One that is out of memory must not take the token, or the process,
+  // with it: all that is active fails.
+  template <class Moves>
+  bool guarded(Moves moves) {
+    try {
+      return moves();
+    } catch (const std::exception& error) {
+      fail_active(Status(Code::kInternal, std::string("moving bytes: ") + error.what()));
+      return true;
+    }
+  }
+  void fail_active(const Status& why);
   bool checked_pass(bool with_bulk);
   void run_chore(Nanos now);
   void run_chore_when_parked(uint32_t kicks);

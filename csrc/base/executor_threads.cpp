@@ -196,7 +196,7 @@ void Executor::sleep(Nanos now, Nanos until) {
   for (Poller* poller : pollers_) poller->about_to_sleep();
   if (!pass() && !inbox_.load() && !demands_.load()) {
     const Nanos left = std::min({until, next_deadline(), now + kLongestSleep}) - clock_.now();
-    if (left.count() > 0) sleeper_->sleep(left);
+    if (left.count() > 0) guarded([&] { return sleeper_->sleep(left), true; });
   }
   for (Poller* poller : pollers_) poller->woke();
   asleep_.store(false);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 namespace dlslime {
@@ -17,21 +18,23 @@ constexpr unsigned kColdInterval = 128;
 
 Reactor::Reactor() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!epoll_ || !wake_) throw std::system_error(errno, std::generic_category(), "epoll");
-  add(wake_.get(), EPOLLIN, Heat::kCold, [this](uint32_t) {
+  const Status added = add(wake_.get(), EPOLLIN, Heat::kCold, [this](uint32_t) {
     uint64_t count = 0;
     (void)!::read(wake_.get(), &count, sizeof count);
   });
+  if (!added.ok()) throw Failure(added);
 }
 
-void Reactor::add(int fd, uint32_t events, Heat heat, Handler handler) {
+Status Reactor::add(int fd, uint32_t events, Heat heat, Handler handler) {
   epoll_event event{};
   event.events = events;
   event.data.fd = fd;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    throw std::system_error(errno, std::generic_category(), "epoll_ctl add");
+    return {Code::kUnavailable, std::string("epoll_ctl: ") + std::strerror(errno)};
   }
   entries_[fd] = Entry{heat, std::move(handler)};
   if (heat == Heat::kHot) ++hot_;
+  return {};
 }
 
 void Reactor::modify(int fd, uint32_t events) {

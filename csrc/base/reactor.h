@@ -2,7 +2,8 @@
 //
 // Threads:    wake() from any thread; everything else under the executor's token.
 // Ownership:  descriptors and handlers belong to the caller, who removes them before they die.
-// Errors:     the constructor and add() throw std::system_error where the system has no descriptors or memory left.
+// Errors:     add() answers kUnavailable where the system has no memory or watches left; the constructor throws.
+//             What a handler throws leaves poll() and sleep(): the executor fails what is active.
 // Units:      Nanos; a sleep is rounded up to whole milliseconds, epoll's own unit.
 // Invariants: a handler may add and remove descriptors, its own too.
 #pragma once
@@ -25,7 +26,7 @@ class Reactor final : public Poller, public Sleeper {
 
   Reactor();
 
-  void add(int fd, uint32_t events, Heat heat, Handler handler);
+  Status add(int fd, uint32_t events, Heat heat, Handler handler);
   void modify(int fd, uint32_t events);
   void remove(int fd);
   // In a forked child: closes every descriptor here, without touching the epoll set, which the parent goes on using.

@@ -216,7 +216,7 @@ Status GroupBuilder::connect_peer(int rank, const std::vector<Blob>& offers) {
     try {
       fresh = runtime_.engine(name)->connect(
           peer, context_, get(offers[size_t(rank)], "offer." + here + "." + name), messenger_);
-    } catch (const std::system_error& error) {
+    } catch (const std::exception& error) {
       return Status(Code::kUnavailable, "connecting to rank " + there + ": " + error.what()).via(name);
     }
     if (!fresh) return {Code::kUnavailable, "engine " + name + " can't connect to rank " + there};

@@ -20,10 +20,11 @@ ShmEndpoint::ShmEndpoint(std::shared_ptr<ShmPeer> peer, std::unique_ptr<RingPipe
       reactor_(reactor),
       death_(fcntl(peer_->pidfd(), F_DUPFD_CLOEXEC, 0)) {
   if (!death_) throw std::system_error(errno, std::generic_category(), "watching a peer's process");
-  reactor_.add(death_.get(), EPOLLIN, Reactor::Heat::kCold, [this](uint32_t) {
+  const Status added = reactor_.add(death_.get(), EPOLLIN, Reactor::Heat::kCold, [this](uint32_t) {
     dead_ = true;
     reactor_.remove(death_.get());
   });
+  if (!added.ok()) throw Failure(added);
 }
 
 ShmEndpoint::~ShmEndpoint() {

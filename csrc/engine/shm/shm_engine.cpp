@@ -13,15 +13,15 @@ using shm::ShmPeer;
 ShmEngine::ShmEngine(const Options& options, const Services& services, std::unique_ptr<shm::ProcessPage> page)
     : options_(options), services_(services), page_(std::move(page)) {
   services_.regions.show_live(page_->contents().live);
-  services_.reactor.add(page_->bell_fd(), EPOLLIN, Reactor::Heat::kCold,
-                        [this](uint32_t) { page_->silence(); });
 }
 
 Status ShmEngine::create(const Options& options, const Services& services, std::unique_ptr<ShmEngine>* out) {
   std::unique_ptr<shm::ProcessPage> page;
   if (Status status = shm::ProcessPage::create(&page); !status.ok()) return status;
   out->reset(new ShmEngine(options, services, std::move(page)));
-  return {};
+  ShmEngine* const engine = out->get();
+  return services.reactor.add(engine->page_->bell_fd(), EPOLLIN, Reactor::Heat::kCold,
+                              [engine](uint32_t) { engine->page_->silence(); });
 }
 
 ShmEngine::~ShmEngine() {

@@ -26,7 +26,9 @@ void Dialer::attempt() {
   const Status begun = begin_connect(address_, &fd_);
   if (!begun.ok()) return failed(begun);
   state_ = State::kConnecting;
-  services_.reactor.add(fd_.get(), EPOLLOUT, Reactor::Heat::kHot, [this](uint32_t) { happened(); });
+  const Status watched =
+      services_.reactor.add(fd_.get(), EPOLLOUT, Reactor::Heat::kHot, [this](uint32_t) { happened(); });
+  if (!watched.ok()) failed(watched);
 }
 
 void Dialer::tick(Nanos now) {

@@ -59,8 +59,9 @@ Status Listener::open(const SocketAddress& at) {
 }
 
 void Listener::start() {
-  if (std::exchange(started_, true)) return;
-  services_.reactor.add(fd_.get(), EPOLLIN, Reactor::Heat::kCold, [this](uint32_t) { accept_some(); });
+  if (started_) return;
+  const auto accept = [this](uint32_t) { accept_some(); };
+  started_ = services_.reactor.add(fd_.get(), EPOLLIN, Reactor::Heat::kCold, accept).ok();
 }
 
 Listener::~Listener() {
@@ -101,9 +102,9 @@ void Listener::welcome(UniqueFd fd, Nanos now) {
   tune(fd.get());
   strangers_.push_back({std::move(fd), Acceptor(services_.self), now, now + kStrangerTime});
   Caller& caller = strangers_.back();
-  services_.reactor.add(caller.fd.get(), EPOLLIN, Reactor::Heat::kCold,
-                        [this, &caller](uint32_t) { happened(caller); });
-  happened(caller);
+  const Status watched = services_.reactor.add(caller.fd.get(), EPOLLIN, Reactor::Heat::kCold,
+                                               [this, &caller](uint32_t) { happened(caller); });
+  watched.ok() ? happened(caller) : drop(caller);
 }
 
 void Listener::tick(Nanos now) {

@@ -63,7 +63,7 @@ class Listener {
 
   Status open(const SocketAddress& at);
   const std::string& address() const { return address_; }
-  void start();  // joins the reactor
+  void start();  // joins the reactor, unless it has; again where that can't watch more now
   void tick(Nanos now);
   bool awaited() const { return !seats_.empty(); }  // an endpoint waits for its peer's call
   size_t strangers() const { return strangers_.size(); }

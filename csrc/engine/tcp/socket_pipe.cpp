@@ -14,11 +14,14 @@ namespace dlslime::tcp {
 SocketPipe::SocketPipe(Reactor& reactor, Lingering& lingering, std::string peer)
     : reactor_(reactor), lingering_(lingering), peer_(std::move(peer)) {}
 
-void SocketPipe::attach(UniqueFd fd) {
+Status SocketPipe::attach(UniqueFd fd) {
+  tune_within_host(fd.get());
+  Status watched =
+      reactor_.add(fd.get(), EPOLLIN, Reactor::Heat::kHot, [this](uint32_t events) { happened(events); });
+  if (!watched.ok()) return watched;
   fd_ = std::move(fd);
-  tune_within_host(fd_.get());
-  reactor_.add(fd_.get(), EPOLLIN, Reactor::Heat::kHot, [this](uint32_t events) { happened(events); });
   owner_->due();
+  return {};
 }
 
 void SocketPipe::close() {

@@ -39,7 +39,7 @@ class SocketPipe final : public BytePipe {
   ~SocketPipe() override { close(); }
   void belongs_to(Owner& owner) { owner_ = &owner; }
 
-  void attach(UniqueFd fd);
+  Status attach(UniqueFd fd);
   void close();       // without losing what was written
   void check_path();  // now and then: is anybody still answering?
   void begin_turn() { budget_ = kTurn; }

@@ -12,6 +12,10 @@ TcpEndpoint::TcpEndpoint(std::string_view engine, std::unique_ptr<SocketPipe> pi
   socket_.belongs_to(*this);
 }
 
+void TcpEndpoint::connected(UniqueFd fd) {
+  if (Status attached = socket_.attach(std::move(fd)); !attached.ok()) unreachable(std::move(attached));
+}
+
 void TcpEndpoint::unreachable(Status why) {
   fail(std::move(why));
   due();

@@ -30,7 +30,7 @@ class TcpEndpoint final : public StreamEndpoint,
 
   void reached_by(std::unique_ptr<Dialer> dialer) { dialer_ = std::move(dialer); }
   void reached_by(std::unique_ptr<Seat> seat) { seat_ = std::move(seat); }
-  void connected(UniqueFd fd) override { socket_.attach(std::move(fd)); }
+  void connected(UniqueFd fd) override;
   void unreachable(Status why) override;
 
   bool turn();  // its share of a pass

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -257,10 +258,11 @@ TEST_F(ThreadsTest, ADescriptorWakesASleeper) {
   UniqueFd reader(ends[0]), writer(ends[1]);
   bool came = false;
   executor.with_token([&] {
-    reactor.add(reader.get(), EPOLLIN, Reactor::Heat::kCold, [&](uint32_t) {
+    const auto hear = [&](uint32_t) {
       char byte = 0;
       came |= read(reader.get(), &byte, 1) == 1;
-    });
+    };
+    ASSERT_TRUE(reactor.add(reader.get(), EPOLLIN, Reactor::Heat::kCold, hear).ok());
   });
   bool* arrived = &came;
   int quick = 0;
@@ -278,6 +280,41 @@ TEST_F(ThreadsTest, ADescriptorWakesASleeper) {
   }
   EXPECT_GE(quick, 5) << "the sleeper's own look comes only every 50 ms";
   executor.with_token([&] { reactor.remove(reader.get()); });
+}
+
+// While a caller sleeps, and while the progress thread does.
+TEST_F(ThreadsTest, AHandlerThatThrowsFailsWhatIsActiveAndTheTokenIsFree) {
+  executor.start_progress_thread();
+  UniqueFd bell(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  executor.with_token([&] {
+    ASSERT_TRUE(reactor
+                    .add(bell.get(), EPOLLIN, Reactor::Heat::kCold,
+                         [&](uint32_t) {
+                           uint64_t rung = 0;
+                           EXPECT_EQ(read(bell.get(), &rung, sizeof rung), ssize_t(sizeof rung));
+                           throw std::runtime_error("no memory left");
+                         })
+                    .ok());
+  });
+  for (const bool waits : {true, false}) {
+    Program op([]() -> Task<> { co_await until([] { return false; }); });
+    std::thread ringer([&] {
+      std::this_thread::sleep_for(milliseconds(20));  // it sleeps now
+      const uint64_t one = 1;
+      EXPECT_EQ(write(bell.get(), &one, sizeof one), ssize_t(sizeof one));
+    });
+    if (waits) {
+      executor.run(op, in(seconds(10)));
+    } else {
+      executor.submit(op);
+      EXPECT_TRUE(eventually([&] { return op.done(); }));
+    }
+    ringer.join();
+    EXPECT_NE(op.status().to_string().find("no memory left"), std::string::npos) << op.status().to_string();
+    Program next(nothing);
+    EXPECT_TRUE(executor.run(next, in(seconds(10))));
+  }
+  executor.with_token([&] { reactor.remove(bell.get()); });
 }
 
 TEST_F(ThreadsTest, BulkWorkLeavesTheTokenToOthers) {
