@@ -74,8 +74,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--engines",
+        choices=["shm", "tcp"],
         default="",
-        help="what DLSLIME_ENGINES is set to: shm, tcp; default: the backend's choice",
+        help="what DLSLIME_ENGINES is set to; default: the backend's choice",
     )
     parser.add_argument("--no-mpi", action="store_true", help="leave Open MPI out")
     parser.add_argument("--pin", action="store_true", help="bind rank r to the r-th allowed CPU")

@@ -18,8 +18,12 @@ FEWEST_SIZES = 3  # fewer make no curve
 
 
 def draw(rows: Mapping[Key, Row], folder: Path) -> list[Path]:
-    """One file for each operation of which enough sizes were measured; returns their paths."""
-    import matplotlib
+    """One file for each operation of which enough sizes were measured; returns their paths: none without matplotlib."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("no pictures: matplotlib is not installed (.venv/bin/pip install matplotlib)")
+        return []
 
     matplotlib.use("Agg")
     paths = []

@@ -110,7 +110,10 @@ class Ranks:
             theirs.close()
             self._connections.append(mine)
             self._processes.append(process)
-        said: list[dict[str, str]] = [connection.recv() for connection in self._connections]
+        try:
+            said: list[dict[str, str]] = [connection.recv() for connection in self._connections]
+        except EOFError:
+            raise SystemExit("a rank ended while it joined its groups: what it said is above") from None
         self.engines = said[0]
 
     def measure(self, keys: Sequence[Key], pace: Pace) -> list[Row]:

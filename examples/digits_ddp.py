@@ -2,8 +2,9 @@
 
     torchrun --nproc-per-node 2 examples/digits_ddp.py --backend dlslime
 
-Only the name of the backend tells that it is dlslime: nothing here imports it. Exits with an error when the accuracy on
-the held-out images is below 97 % or the ranks' weights are not the same to the last bit.
+Only the name of the backend tells that it is dlslime; the package is imported to say which engine was used. Exits
+with an error when the accuracy on the held-out images is below 97 % or the ranks' weights are not the same to the
+last bit.
 """
 
 import argparse

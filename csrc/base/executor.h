@@ -38,6 +38,7 @@ class Sleeper {
   virtual ~Sleeper() = default;
   virtual void sleep(Nanos timeout) = 0;  // under the token, from the driving thread
   virtual void wake() = 0;                // any thread
+  virtual void look() = 0;                // as sleep(), for no time
   // Under the token: no operation is active any more. Whoever waited has not waited in vain: what happens seldom, such as a peer's
   // death, need not be asked for.
   virtual void rest() {}
@@ -188,7 +189,9 @@ class Executor {
     uint32_t kicks, at_once;
     Nanos until{0};
     int doublings = 0;  // of the time to the next look
+    Nanos watch_at{0};
   };
+  Nanos watch(Doze& doze);
   void park(Doze& doze);
 
   const Clock& clock_;

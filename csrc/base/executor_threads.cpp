@@ -11,6 +11,7 @@ namespace dlslime {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 namespace {
 // A sleeper looks at deadlines, aborts and dead peers at least this often, in case a bell is lost.
@@ -21,6 +22,9 @@ constexpr Ladder kBackground{Nanos{0}, microseconds(5)};
 // runs on its CPU (a virtual machine's timer): each that finds more such waits doubles the time to the next.
 constexpr Nanos kDoze = microseconds(100), kDozeFor = milliseconds(2);
 constexpr int kMostDoublings = 5;
+// How often the parked thread hears what has happened meanwhile: operations that never wait make no system call, and their peers
+// may have died.
+constexpr Nanos kWatch = seconds(1);
 // Deadlines are looked at after so many busy passes even if something always moves.
 constexpr unsigned kPassesBetweenChecks = 256;
 
@@ -236,12 +240,27 @@ void Executor::park(Doze& doze) {
     const Nanos chore(next_chore_.load());
     Nanos rest = dozes ? kDoze * (1 << doze.doublings) : kNever;
     if (chore != kNever && !dozes) rest = std::clamp(chore - clock_.now(), Nanos{0}, rest);
+    rest = std::min(rest, watch(doze));
     if (rest.count() > 0) futex_wait(work_, doze.kicks, rest);
     // A chore can wait until things are calm.
     if (chore != kNever && !dozes) run_chore_when_parked(doze.kicks);
   }
   dozing_.store(false);
   parked_.store(0);
+}
+
+// When it is time, and how long until it is again. Who drives hears by itself.
+Nanos Executor::watch(Doze& doze) {
+  if (!sleeper_) return kNever;
+  const Nanos now = clock_.now();
+  if (now < doze.watch_at) return doze.watch_at - now;
+  doze.watch_at = now + kWatch;
+  if (!waiters_.load() && !demands_.load() && try_token()) {
+    guarded([this] { return sleeper_->look(), true; });
+    pass(false);
+    release_token();
+  }
+  return kWatch;
 }
 
 // Who drives has enough to do: it is asked again a little later.

@@ -35,6 +35,7 @@ class Reactor final : public Poller, public Sleeper {
   bool poll() override;
   void sleep(Nanos timeout) override;
   void wake() override;
+  void look() override { dispatch(0); }
   void rest() override { passes_ = 0; }
 
  private:

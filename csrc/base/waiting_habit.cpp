@@ -1,6 +1,7 @@
 #include "base/waiting_habit.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace dlslime {
 namespace {
@@ -13,8 +14,9 @@ WaitingHabit::Stamp WaitingHabit::submitted(Nanos now) { return {now, t_waited, 
 void WaitingHabit::waited(Nanos time) { t_waited += time; }
 
 bool WaitingHabit::late(Stamp& stamp, Nanos now) {
-  if (stamp.thread != &t_waited) return false;
-  stamp.thread = nullptr;
+  const std::atomic_ref thread(stamp.thread);
+  if (thread.load(std::memory_order_relaxed) != &t_waited) return false;
+  thread.store(nullptr, std::memory_order_relaxed);
   const uint32_t needed = needed_.load();
   if (now - stamp.at - (t_waited - stamp.waited) < kAtOnce) {
     if (in_a_row_.fetch_add(1) > kForgiven * needed) needed_.store(std::max(needed / 2, kLeast));

@@ -1,7 +1,7 @@
 // WaitingHabit: whether callers wait at once for what they have submitted, learnt from what they do. Waking a thread on behalf of
 // those who do costs more than their operations.
 //
-// Threads:    any; a Stamp belongs to who submitted the operation, and to who waits for it after that.
+// Threads:    any. A Stamp is read and written by the thread that submitted, others that wait learn that it isn't theirs.
 // Errors:     none; a wrong guess costs time only.
 // Units:      Nanos of the caller's clock.
 // Invariants: waiting at once is to have done less than 100 us of anything else since the submission but wait. So many of these in a row

@@ -144,12 +144,12 @@ Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout) {
 }
 
 Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> parts, Layout layout) {
-  const TakesBack guard(group);
   const std::span<const Bytes> all(parts);
+  const auto memory = std::make_unique_for_overwrite<std::byte[]>(total(all));
+  const TakesBack guard(group);  // the memory, too: it goes after the guard
   Call call = laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, total(all)));
   call.parts = digest_of_sizes(all);
   call = group.begin(call);
-  const auto memory = std::make_unique_for_overwrite<std::byte[]>(call.bytes);
   std::byte* const packed = memory.get();
   const bool large = call.bytes > kLargeCopy;
   co_await bulk_if(

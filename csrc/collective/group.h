@@ -76,7 +76,7 @@ class Group final : public Scope, public ChannelListener {
   void fail(const Status& why);  // and tell the others
   void leave();                  // an orderly end: what is still active fails, the others are told
   bool flushed() const { return channel_.flushed(); }
-  // Who waits in a collective that this rank has not begun, as far as is known.
+  // Who has called a collective that this rank has not, as far as is known.
   std::vector<int> ahead() const;
   std::string missing() const;  // who is in another collective than we are, as far as is known
 

@@ -107,13 +107,15 @@ class PlanParser {
 
   bool take_kind(CollectiveKind* kind) {
     const std::string_view word = next();
-    std::string known;
+    std::vector<std::string> known;
     for (const PlanChoice& choice : plan_choices()) {
       const std::string name = name_of(choice.kind);
       if (*kind = choice.kind; name == word) return true;
-      if (known.find(name) == std::string::npos) known += (known.empty() ? "" : ", ") + name;
+      if (std::ranges::find(known, name) == known.end()) known.push_back(name);
     }
-    return no("no operation with a choice is called " + quoted(word) + "; there are " + known);
+    std::string text;
+    for (const std::string& name : known) text += (text.empty() ? "" : ", ") + name;
+    return no("no operation with a choice is called " + quoted(word) + "; there are " + text);
   }
   bool take_way(CollectiveKind kind, Way* way) {
     const std::string_view word = next();

@@ -6,6 +6,9 @@
 //   kGet       GetHead
 //   kGetData   DataHead, then length bytes
 //   kGetDone   DoneHead, only for a refused get
+//
+// Units:      bytes; offsets are from a region's start.
+// Invariants: a reader believes nothing: lengths are bounded before they are read, regions checked before a byte is written.
 #pragma once
 #include <cstdint>
 

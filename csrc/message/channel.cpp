@@ -13,6 +13,7 @@ Channel::Channel(Messenger& messenger, ChannelListener& listener, uint64_t conte
       peers_(std::move(peers)),
       left_(peers_.size()),
       eager_sent_(peers_.size()),
+      eager_held_(peers_.size()),
       credit_owed_(peers_.size()) {
   messenger_.add(context_, *this);
 }

@@ -119,6 +119,7 @@ class Channel {
   void begin_put(SendRequest& request, const MessageHead& clear);
 
   void arrive(int from, const MessageHead& head, std::span<const std::byte> body);
+  bool within_window(int from, size_t bytes);
   void out_of_turn(int from, const MessageHead& head, uint64_t due);
   RecvRequest* match(int from, const MessageHead& head);
   bool take_arrival(RecvRequest& request);
@@ -150,7 +151,8 @@ class Channel {
   const int rank_;
   std::vector<Endpoint*> peers_;
   std::vector<bool> left_;
-  std::vector<uint64_t> eager_sent_, credit_owed_;  // bytes, by peer
+  // Bytes, by peer: not yet credited by it; not yet credited to it; of those, what has been consumed.
+  std::vector<uint64_t> eager_sent_, eager_held_, credit_owed_;
   std::unordered_map<Key, Flow, KeyHash> flows_;
   // Of tags that nothing is under way for, where there are many.
   std::unordered_map<Key, Counts, KeyHash> resting_;

@@ -53,6 +53,7 @@ bool Channel::take_arrival(RecvRequest& request) {
 void Channel::arrive(int from, const MessageHead& head, std::span<const std::byte> body) {
   if (const uint64_t due = flow(from, head.tag).arrivals; head.index != due)
     return out_of_turn(from, head, due);
+  if (!within_window(from, body.size())) return;
   ++flow(from, head.tag).arrivals;
   if (RecvRequest* request = match(from, head)) return accept(*request, head, body);
   flow(from, head.tag).arrived.push_back({head, std::vector<std::byte>(body.begin(), body.end()), ++order_});
@@ -67,6 +68,19 @@ void Channel::out_of_turn(int from, const MessageHead& head, uint64_t due) {
                                                       " where number " + std::to_string(due) + " was due")
                             .at_peer(from),
                         0);
+}
+
+// What it may have sent before it hears of more credit.
+bool Channel::within_window(int from, size_t bytes) {
+  eager_held_[from] += bytes;
+  if (eager_held_[from] <= kEagerWindow) return true;
+  listener_.peer_failed(
+      from,
+      Status(Code::kPeerFailed, "rank " + std::to_string(from) + " sent more than the " +
+                                    std::to_string(kEagerWindow) + " bytes that it may send unasked")
+          .at_peer(from),
+      0);
+  return false;
 }
 
 RecvRequest* Channel::match(int from, const MessageHead& head) {
@@ -133,7 +147,7 @@ void Channel::send_clear(RecvRequest& request, uint64_t index) {
   request.cleared_ = true;
   request.index_ = index;
   request.grant_ = Grant(messenger_.regions(), request.local, Rights::kWrite);
-  request.notify_ = messenger_.expect(request);
+  request.notify_ = messenger_.expect(request, *peers_[request.peer_]);
   MessageHead head;
   head.kind = MessageKind::kClear;
   head.tag = request.tag_;
@@ -186,6 +200,7 @@ void Channel::consume_credit(int from, size_t bytes) {
   MessageHead head;
   head.kind = MessageKind::kCredit;
   head.length = std::exchange(credit_owed_[from], 0);
+  eager_held_[from] -= head.length;
   send_control(from, head);
 }
 

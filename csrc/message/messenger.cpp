@@ -66,15 +66,15 @@ void Messenger::release(uint64_t context) {
   for (const Held& one : held.mapped()) message(*one.from, one.bytes);
 }
 
-uint64_t Messenger::expect(RecvRequest& request) {
-  expected_.emplace(next_notify_, &request);
+uint64_t Messenger::expect(RecvRequest& request, const Endpoint& from) {
+  expected_.emplace(next_notify_, Expected{&request, &from});
   return next_notify_++;
 }
 
-void Messenger::landed(Endpoint&, uint64_t notify) {
+void Messenger::landed(Endpoint& from, uint64_t notify) {
   const auto found = expected_.find(notify);
-  if (found == expected_.end()) return;
-  RecvRequest* request = found->second;
+  if (found == expected_.end() || found->second.from != &from) return;
+  RecvRequest* request = found->second.request;
   expected_.erase(found);
   request->completed({});
 }

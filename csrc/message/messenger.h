@@ -41,7 +41,8 @@ class Messenger final : public EndpointHandler, public Scope {
     held_.erase(context);
   }
 
-  uint64_t expect(RecvRequest& request);  // a notify number which landed() will bring back
+  // A notify number, which landed() will bring back: over that endpoint, for the numbers are no secret.
+  uint64_t expect(RecvRequest& request, const Endpoint& from);
   void forget_notify(uint64_t notify) { expected_.erase(notify); }
 
  private:
@@ -57,7 +58,11 @@ class Messenger final : public EndpointHandler, public Scope {
   };
   std::unordered_map<uint64_t, Channel*> channels_;
   std::unordered_map<uint64_t, std::vector<Held>> held_;
-  std::unordered_map<uint64_t, RecvRequest*> expected_;
+  struct Expected {
+    RecvRequest* request;
+    const Endpoint* from;
+  };
+  std::unordered_map<uint64_t, Expected> expected_;
   std::unordered_map<const Endpoint*, std::vector<std::vector<std::byte>>> backlog_;
   std::vector<Endpoint*> unwritten_;
   std::unique_ptr<Outflow> outflow_;

@@ -16,6 +16,10 @@
 //   a collective that takes long: kCalled, its fingerprint, so that ranks which all wait for each other find out what they disagree about
 //
 // A send is named by (tag, index): the index-th message of that tag between the two ranks. Both sides count alike.
+//
+// Units:      bytes, but where a field says otherwise.
+// Invariants: a peer is a member that has proven so, and yet may say anything: Channel checks sources, turns, lengths and the window;
+//             how many messages it announces is not bounded.
 #pragma once
 #include <cstdint>
 

@@ -160,6 +160,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::issue(std::vector<CollectiveArgs> all, T
                                               DlslimeWork::Kept tensors) {
   BatchJob::Parts parts{{}, std::move(all)};
   if (batching()) return add_to_batch(std::move(parts), tensors);
+  check_apart(parts.collectives);
   auto member = enter();
   uint64_t number = member->number(parts.collectives.size());
   for (CollectiveArgs& args : parts.collectives) args.sequence = number++;

@@ -87,6 +87,7 @@ DlslimeBackend::Batch DlslimeBackend::take_batch() {
 
 DlslimeBackend::WorkPtr DlslimeBackend::endCoalescing() {
   auto batch = take_batch();
+  check_apart(batch.parts.collectives);
   auto member = enter();
   uint64_t number = member->number(batch.parts.collectives.size());
   for (CollectiveArgs& args : batch.parts.collectives) args.sequence = number++;

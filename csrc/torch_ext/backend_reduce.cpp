@@ -47,6 +47,7 @@ DlslimeBackend::WorkPtr DlslimeBackend::allreduce_coalesced(Tensors& tensors,
                                                             const c10d::AllreduceCoalescedOptions& opts) {
   const Checker call = check("all_reduce_coalesced");
   std::vector<CollectiveArgs> all;
+  all.reserve(tensors.size());
   for (const at::Tensor& tensor : tensors) {
     call.dense_in_any_format(tensor);
     call.same_type(tensors[0], tensor);

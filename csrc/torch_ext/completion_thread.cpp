@@ -1,8 +1,11 @@
 #include "torch_ext/completion_thread.h"
 
+#include <exception>
+#include <string>
 #include <thread>
 
 #include "base/futex.h"
+#include "base/log.h"
 
 namespace dlslime {
 
@@ -25,7 +28,23 @@ void CompletionThread::push(Item& item, bool calls_out) {
 
 void CompletionThread::add_thread() {
   ++threads_;
-  std::thread([this] { loop(); }).detach();
+  try {
+    std::thread([this] { loop(); }).detach();
+  } catch (...) {
+    --threads_;
+    throw;
+  }
+}
+
+// Where the system makes no more threads, those that are there go on alone.
+void CompletionThread::try_to_add_thread() {
+  try {
+    add_thread();
+  } catch (const std::exception& error) {
+    log_warning_once("completion threads", std::string("no second thread to complete futures: ") +
+                                               error.what() +
+                                               "; a callback that blocks holds up those behind it");
+  }
 }
 
 void CompletionThread::loop() {
@@ -62,7 +81,7 @@ void CompletionThread::settle_one(std::unique_lock<std::mutex>& lock) {
   queue_.pop_front();
   ++settling_;
   last_began_ = clock_.now();
-  if (item->calls_out_ && settling_ == threads_ && threads_ < kMostThreads) add_thread();
+  if (item->calls_out_ && settling_ == threads_ && threads_ < kMostThreads) try_to_add_thread();
   lock.unlock();
   item->settle();
   lock.lock();

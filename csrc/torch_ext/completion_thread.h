@@ -39,6 +39,7 @@ class CompletionThread {
 
  private:
   void add_thread();
+  void try_to_add_thread();
   void loop();
   void collect();
   bool may_settle();

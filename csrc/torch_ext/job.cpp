@@ -48,7 +48,7 @@ std::string Job::look_around() const {
   std::string text;
   const std::string missing = group().missing();
   if (!missing.empty()) text = "in another operation: " + missing;
-  std::string others;
+  std::string others, called;
   auto& active = executor().active();
   for (Operation* op = active.front(); op; op = active.next(*op)) {
     if (op == this || op->scope() == scope()) continue;
@@ -56,13 +56,12 @@ std::string Job::look_around() const {
     if (others.size() > 1000) break;
   }
   member_->process().look_at_members([&](const Member& other) {
-    if (&other == member_.get() || others.size() > 1000) return;
-    for (const int rank : other.ahead()) {
-      others += (others.empty() ? "" : ", ") +
-                ("rank " + std::to_string(rank) + " of group " + other.name() + " for this one");
-    }
+    if (&other == member_.get() || called.size() > 1000) return;
+    const std::string ranks = other.ahead();
+    if (!ranks.empty()) called += (called.empty() ? "" : "; ") + ranks;
   });
   if (!others.empty()) text += (text.empty() ? "" : "; ") + ("also waiting: " + others);
+  if (!called.empty()) text += (text.empty() ? "" : "; ") + ("what this rank has not called, has: " + called);
   return text;
 }
 

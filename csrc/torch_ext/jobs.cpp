@@ -11,13 +11,11 @@ constexpr uint64_t kMonitorTags = uint64_t(1) << 40, kHandshakeTags = uint64_t(1
 
 std::string rank_text(int rank) { return "rank " + std::to_string(rank); }
 
-// Small all_reduces of one kind in a row travel as one, which is as good bit for bit: how many, from the first on.
-constexpr size_t kSmallPart = 64 << 10, kMostTogether = 1 << 20;
+constexpr size_t kSmallPart = 64 << 10, kMostTogether = 1 << 20;  // bytes
+constexpr size_t kMostParts = 1024;                               // some 20 us under the token
 
-bool overlap(const Bytes& one, const Bytes& other) {
-  return one.data() < other.data() + other.size() && other.data() < one.data() + one.size();
-}
-
+// Small all_reduces of one kind in a row travel as one, which is as good bit for bit: how many, from the first on. By nothing that
+// may differ from rank to rank.
 size_t together(std::span<const CollectiveArgs> all) {
   const CollectiveArgs& first = all[0];
   const auto fits =
@@ -27,14 +25,9 @@ size_t together(std::span<const CollectiveArgs> all) {
                args.layout == first.layout && args.output.size() <= kSmallPart;
       };
   size_t count = 0, bytes = 0;
-  for (; count < all.size() && fits(all[count]); ++count) {
-    const Bytes& part = all[count].output;
-    const auto before = all.first(count);
-    bytes += part.size();
-    // The same memory twice is summed twice.
-    if (bytes > kMostTogether ||
-        std::ranges::any_of(before, [&](const auto& one) { return overlap(one.output, part); }))
-      break;
+  for (; count < std::min(all.size(), kMostParts) && fits(all[count]); ++count) {
+    bytes += all[count].output.size();
+    if (bytes > kMostTogether) break;
   }
   return std::max<size_t>(count, 1);
 }
@@ -46,6 +39,17 @@ Task<> run_together(Group& group, std::span<const CollectiveArgs> all) {
 }
 
 }  // namespace
+
+void check_apart(std::span<const CollectiveArgs> all) {
+  std::vector<Bytes> summed;
+  for (const CollectiveArgs& args : all) {
+    if (args.kind == CollectiveKind::kAllReduce && !args.output.empty()) summed.push_back(args.output);
+  }
+  std::ranges::sort(summed, {}, [](const Bytes& bytes) { return bytes.data(); });
+  const auto meet = [](const Bytes& one, const Bytes& next) { return one.data() + one.size() > next.data(); };
+  TORCH_CHECK_VALUE(std::ranges::adjacent_find(summed, meet) == summed.end(),
+                    "dlslime: all_reduce_coalesced needs tensors that don't overlap: two of these do");
+}
 
 // ---- point-to-point ----
 

@@ -31,6 +31,9 @@ class MessageJob final : public Job {
   int source_ = -1;
 };
 
+// The all_reduces of one batch: what overlaps would be summed once or twice as they are packed. Throws ValueError.
+void check_apart(std::span<const CollectiveArgs> all);
+
 class BatchJob final : public Job {
  public:
   struct Parts {

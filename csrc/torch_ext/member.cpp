@@ -39,7 +39,14 @@ void Member::describe(const std::string& description) {
   described_.store(true);
 }
 
-std::vector<int> Member::ahead() const { return group_ ? group_->ahead() : std::vector<int>(); }
+std::string Member::ahead() const {
+  if (!group_) return {};
+  std::string ranks;
+  for (const int rank : group_->ahead())
+    ranks += (ranks.empty() ? "rank " : ", rank ") + std::to_string(rank);
+  if (ranks.empty()) return {};
+  return ranks + " in group " + name() + (group_->failed().ok() ? "" : ", which has failed");
+}
 
 void Member::add_sightings(std::map<uint64_t, Sighting>* all) const {
   if (state_.load() != State::kOpen || !group_) return;

@@ -39,8 +39,8 @@ class Member {
   std::string name() const { return described_.load() ? name_ + " (" + description_ + ")" : name_; }
   // What people call the group; the first one stays.
   void describe(const std::string& description);
-  // Under the token: who waits for this rank to begin a collective.
-  std::vector<int> ahead() const;
+  // Under the token: who has called a collective of this group that this rank has not; empty: nobody, as far as is known.
+  std::string ahead() const;
   // Under the token: adds what this group knows of its ranks that have not left, by global rank.
   struct Sighting {
     Status lost;           // the worst news of connections to it

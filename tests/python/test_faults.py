@@ -175,6 +175,22 @@ def test_nobody_left_to_send(engine: str) -> None:
         assert outcome.ended - killed < BOUND
 
 
+def give(rank: int, world: int, pause: float) -> None:
+    time.sleep(pause)
+    dist.send(torch.ones(1), VICTIM)
+
+
+@pytest.mark.skipif(ON_GLOO, reason="gloo's sender hears of a death when its socket does")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_only_gives_hears_of_a_death_within_a_second_or_two(engine: str) -> None:
+    """A small send needs nobody, and makes no system call by which it could hear."""
+    with ranks(2, env=engine_env(engine)) as pool:
+        pool.run(once, "all_reduce", SMALL, False)
+        pool.kill(VICTIM)
+        outcome = pool.submit(give, 2.5, members=[0]).wait(20.0)[0]
+        _check_blame(outcome, "send", engine)
+
+
 def make_a_group(rank: int, world: int) -> None:
     dist.new_group()
 

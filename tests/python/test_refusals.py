@@ -84,6 +84,8 @@ def _table() -> list[tuple[str, Callable[[], object], tuple[str, ...]]]:
         ("all_to_all list of mixed types", lambda: dist.all_to_all(three, mixed), ("float64", "float32")),
         ("all_to_all_single of two types", lambda: exchange(i32, f32), ("int32", "float32")),
         ("coalesced all_reduce of mixed types", lambda: pg.allreduce_coalesced(mixed), ("float64", "float32")),
+        ("coalesced all_reduce of one tensor twice", lambda: pg.allreduce_coalesced([one, one]), ("overlap",)),
+        ("coalesced all_reduce of overlapping ones", lambda: pg.allreduce_coalesced([f32[:4], f32[3:]]), ("overlap",)),
         ("two tensors where one is meant", lambda: backend.allreduce([one, one.clone()]), ("2", "1")),
         ("no tensor where one is meant", lambda: backend.allreduce([]), ("0",)),
     ]  # fmt: skip

@@ -1,5 +1,11 @@
 // The collectives over shared pages. `call` has been begun; buffers as in collectives.h; at least two ranks.
 //
+// Threads:    under the token; bulk work without it.
+// Ownership:  buffers are the operation's; others may read them until it ends (Group::take_back).
+// Errors:     thrown Failures, as LocalGroup has them. One ends the group.
+// Units:      bytes.
+// Invariants: ranks are folded in rank order, whichever algorithm runs.
+//
 // Cost notes use S bytes, N ranks, a = one published word seen by others, c = copying a byte through the cache.
 #pragma once
 #include "collective/collectives.h"

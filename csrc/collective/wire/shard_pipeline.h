@@ -1,4 +1,6 @@
 // shard_pipeline: reduce a vector shard by shard (each rank its own), then pass the shards to everybody (root < 0) or to the root.
+//
+// Threads, Ownership, Errors, Units, Invariants: as wire.h.
 #pragma once
 #include "collective/collectives.h"
 

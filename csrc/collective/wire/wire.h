@@ -1,5 +1,11 @@
 // The collectives over messages. `call` has been begun; buffers as in collectives.h; at least two ranks.
 //
+// Threads:    under the token; bulk work without it.
+// Ownership:  buffers are the operation's and stay until it ends, as all messages of it have by then.
+// Errors:     thrown Failures: a message's, or a mismatch. One ends the group.
+// Units:      bytes.
+// Invariants: partial results are folded in an order that ranks and plan alone decide.
+//
 // Cost notes use S bytes, N ranks, a = one message, b = one byte through the network, g = one byte reduced.
 #pragma once
 #include "collective/collectives.h"

@@ -74,12 +74,16 @@ void ShmEngine::withdraw(const PeerInfo& peer, uint64_t link) {
 
 std::unique_ptr<Endpoint> ShmEngine::connect(const PeerInfo& peer, uint64_t link, std::string_view offer,
                                              EndpointHandler& handler) {
-  std::shared_ptr<ShmPeer> known;
   auto mine = offered_.extract({peer.id, link});
+  if (mine.empty()) return nullptr;
+  std::shared_ptr<ShmPeer> known;
   Blob parts;
   SharedMemory theirs;
-  if (!meet(peer, &known).ok() || mine.empty() || !unpack(offer, &parts).ok()) return nullptr;
-  if (!SharedMemory::open(known->pid(), parts["ring"], sizeof(shm::Ring), &theirs).ok()) return nullptr;
+  if (!meet(peer, &known).ok() || !unpack(offer, &parts).ok() ||
+      !SharedMemory::open(known->pid(), parts["ring"], sizeof(shm::Ring), &theirs).ok()) {
+    shm::RingPipe::abandon(mine.mapped());  // the peer may have opened it already
+    return nullptr;
+  }
   auto pipe = std::make_unique<shm::RingPipe>(known, std::move(mine.mapped()), std::move(theirs));
   auto endpoint =
       std::make_unique<ShmEndpoint>(known, std::move(pipe), services_.reactor, services_.regions, handler);

@@ -44,7 +44,10 @@ class ShmEngine final : public Engine, public shm::PeerDirectory {
   bool reads_private(const PeerInfo& peer) override;
 
   bool poll() override;
-  void about_to_sleep() override { page_->contents().asleep.store(1, std::memory_order_seq_cst); }
+  void about_to_sleep() override {
+    page_->contents().asleep.store(1, std::memory_order_seq_cst);
+    __sync_synchronize();  // the words are read with acquire only; TSan knows no std::atomic_thread_fence
+  }
   void about_to_yield(Nanos now) override;
   void woke() override { page_->contents().asleep.store(0, std::memory_order_seq_cst); }
 

@@ -282,6 +282,22 @@ TEST_F(ThreadsTest, ADescriptorWakesASleeper) {
   executor.with_token([&] { reactor.remove(reader.get()); });
 }
 
+// A peer dies: nobody waits for it, and what has been called since needed no system call.
+TEST_F(ThreadsTest, TheProgressThreadHearsThoughNothingIsGoingOn) {
+  UniqueFd bell(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  std::atomic<bool> heard{false};
+  executor.start_progress_thread();
+  std::this_thread::sleep_for(milliseconds(20));  // it is parked
+  executor.with_token([&] {
+    const auto hear = [&](uint32_t) {
+      heard = true;
+      reactor.remove(bell.get());
+    };
+    ASSERT_TRUE(reactor.add(bell.get(), EPOLLIN, Reactor::Heat::kCold, hear).ok());
+  });
+  EXPECT_TRUE(eventually([&] { return heard.load(); }));
+}
+
 // While a caller sleeps, and while the progress thread does.
 TEST_F(ThreadsTest, AHandlerThatThrowsFailsWhatIsActiveAndTheTokenIsFree) {
   executor.start_progress_thread();

@@ -93,6 +93,40 @@ TEST(Channel, AMessageOutOfTurnFailsWhoSaysIt) {
   }
 }
 
+// What it has not sent yet is nobody's business: a peer whose credit is used up may send no more.
+TEST(Channel, WhoSendsBeyondItsCreditFails) {
+  Rig rig;
+  const std::string body(kEagerLimit, 'x');
+  uint64_t index = 0;
+  const auto send = [&] { rig.hear(Rig::head(MessageKind::kEager, kTag, index++, body.size()), body); };
+  while (index < kEagerWindow / kEagerLimit) send();
+  std::string into(kEagerLimit, '.');
+  for (size_t taken = 0; taken < kCreditStep; taken += kEagerLimit) {
+    RecvRequest receive(rig.channel, 1, kTag, bytes(into));
+    rig.channel.start(receive);
+  }
+  ASSERT_EQ(rig.one.heads.back().kind, MessageKind::kCredit);
+  for (uint64_t sent = 0; sent < rig.one.heads.back().length; sent += kEagerLimit) send();
+  EXPECT_TRUE(rig.failures.empty());
+  send();
+  ASSERT_EQ(rig.failures.size(), 1u);
+  EXPECT_EQ(rig.failures[0].first, 1);
+}
+
+// The numbers count up: anybody can guess them.
+TEST(Channel, AnotherPeersNotifyEndsNobodysReceive) {
+  Rig rig;
+  std::string into(kLarge, '.');
+  RecvRequest receive(rig.channel, 1, kTag, bytes(into));
+  rig.channel.start(receive);
+  const uint64_t notify = rig.one.heads.back().notify;
+  rig.hear(Rig::head(MessageKind::kReady, kTag, 0, kLarge));
+  rig.messenger.landed(rig.two, notify);
+  EXPECT_FALSE(receive.finished());
+  rig.messenger.landed(rig.one, notify);
+  EXPECT_TRUE(receive.finished() && receive.status().ok());
+}
+
 TEST(Channel, ALengthThatDiffersFailsBothSides) {
   Rig rig;
   std::string into(3, '.');
