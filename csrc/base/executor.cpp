@@ -32,8 +32,9 @@ void Wait::suspend(std::coroutine_handle<> handle, Operation* operation) {
 void Wait::resume_or_throw() {
   if (!failed_) return;
   Status why = std::exchange(operation_->injected_, {});
-  // Also where another rank's report ends the wait: who reports first need not be who knows best.
-  if (const std::string missing = waiting_for(); !missing.empty()) {
+  // Also where another rank's report ends the wait: who reports first need not be who knows best, but may know as much.
+  const std::string missing = waiting_for();
+  if (!missing.empty() && why.what().find(missing) == std::string::npos) {
     why = Status(why.code(), why.what() + "; " + missing).at_peer(why.peer()).via(why.engine());
   }
   throw Failure(std::move(why));

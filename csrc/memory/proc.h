@@ -13,7 +13,8 @@
 namespace dlslime {
 
 inline Status failed(const std::string& what) {
-  return {Code::kUnavailable, what + ": " + std::strerror(errno)};
+  const bool descriptors = errno == EMFILE;
+  return {Code::kUnavailable, what + ": " + std::strerror(errno) + (descriptors ? " (raise ulimit -n)" : "")};
 }
 
 inline std::string descriptor_of(int pid, int fd) {

@@ -212,6 +212,11 @@ TEST_F(ExecutorFailures, ATimeoutSaysWhatWasMissing) {
   check_deadlines();
   EXPECT_EQ(op.status().code(), Code::kTimeout);
   EXPECT_NE(op.status().what().find("rank 2 has not arrived"), std::string::npos) << op.status().what();
+  Program told([]() -> Task<> { co_await Named(); });
+  submit(told);
+  executor.cancel(told, Status(Code::kTimeout, "rank 1 reported: rank 2 has not arrived"));
+  settle();
+  EXPECT_EQ(told.status().what(), "rank 1 reported: rank 2 has not arrived") << "and not twice";
 }
 
 TEST_F(ExecutorFailures, AFailureDuringBulkWorkArrivesAfterIt) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -54,6 +55,18 @@ TEST(SharedMemory, WhatIsOpenedForReadingIsOnlyRead) {
     EXPECT_EQ(::read(zeros.get(), opened.contents(), 1) == 1, access == Access::kReadWrite);
     EXPECT_EQ(opened.nonce(), made.nonce());
   }
+}
+
+TEST(SharedMemory, WithoutDescriptorsItSaysWhichLimitToRaise) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  SharedMemory made;
+  const Status status = SharedMemory::create("test", kBytes, &made);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_NE(status.what().find("ulimit -n"), std::string::npos) << status.what();
 }
 
 TEST(SharedMemory, WhatCouldShrinkUnderOurFeetIsRefused) {
