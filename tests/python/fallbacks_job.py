@@ -6,7 +6,6 @@ import ctypes
 import errno
 import json
 import os
-import platform
 import resource
 import sys
 from datetime import timedelta
@@ -15,26 +14,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from harness.c10d import c10d
+from harness.seccomp import refuse
 from two_hosts_job import collectives, messages
 
 CANNOT = 77  # exit status: this machine does not let the rank give it up
-PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 4, 22, 38
-PROCESS_VM_READV = {"x86_64": 310, "aarch64": 270}
-LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # of classic BPF
-REFUSE, ALLOW = 0x00050000 | errno.EPERM, 0x7FFF0000
-
-
-class Instruction(ctypes.Structure):
-    _fields_ = [
-        ("code", ctypes.c_uint16),
-        ("true", ctypes.c_uint8),
-        ("false", ctypes.c_uint8),
-        ("k", ctypes.c_uint32),
-    ]
-
-
-class Filter(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_uint16), ("instructions", ctypes.POINTER(Instruction))]
+PR_SET_DUMPABLE = 4
 
 
 def prctl(option: int, *values: object) -> None:
@@ -42,23 +26,11 @@ def prctl(option: int, *values: object) -> None:
         raise OSError(ctypes.get_errno(), f"prctl {option}")
 
 
-def refuse_direct_reads() -> None:
-    """As older container runtimes do, whose filter has no process_vm_readv."""
-    program = (Instruction * 4)(
-        Instruction(LOAD, 0, 0, 0),  # the system call's number
-        Instruction(JUMP_IF_EQUAL, 0, 1, PROCESS_VM_READV[platform.machine()]),
-        Instruction(RETURN, 0, 0, REFUSE),
-        Instruction(RETURN, 0, 0, ALLOW),
-    )
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    prctl(PR_SET_SECCOMP, 2, ctypes.byref(Filter(len(program), program)), 0, 0)
-
-
 def give_up(what: str) -> None:
     if what == "dumpable":
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     elif what == "direct reads":
-        refuse_direct_reads()
+        refuse(["process_vm_readv"], errno.EPERM)  # as older container runtimes do
     elif what:  # how large a file, and so shared memory, may be
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(what), int(what)))
 

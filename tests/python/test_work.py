@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import threading
 import time
@@ -13,6 +14,7 @@ import torch
 import torch.distributed as dist
 from harness import ON_GLOO, PoolRegistry, ranks
 from harness.c10d import cpu_backend, world_group, world_store
+from harness.seccomp import refuse
 
 OURS_ONLY = pytest.mark.skipif(ON_GLOO, reason="gloo has no such thing")
 PATIENCE = 10.0  # seconds: only a hang takes so long
@@ -97,6 +99,16 @@ def futures(rank: int, world: int) -> None:
     assert work is not None
     work.get_future().wait()
     assert [float(each[0]) for each in outputs] == list(range(world))
+
+
+def futures_where_no_thread_can_be_made(rank: int, world: int) -> bool:
+    """The second thread that completes futures is a spare one. False: this machine has no such filters."""
+    try:
+        refuse(["clone", "clone3"], errno.EAGAIN)
+    except OSError:
+        return False
+    futures(rank, world)
+    return True
 
 
 def futures_of_messages(rank: int, world: int) -> None:
@@ -303,6 +315,14 @@ def test_work(pools: PoolRegistry, program: Any, world: int) -> None:
 @pytest.mark.parametrize("program", [futures_of_messages, results_and_sources, durations])
 def test_work_beyond_gloo(pools: PoolRegistry, program: Any) -> None:
     pools.get(3).run(program)
+
+
+@OURS_ONLY
+def test_futures_where_no_thread_can_be_made() -> None:
+    with ranks(2) as pool:
+        if not all(pool.run(futures_where_no_thread_can_be_made)):
+            pytest.skip("this machine lets no process refuse itself system calls (seccomp)")
+        assert "no second thread to complete futures" in pool.log(0)
 
 
 def test_sequence_numbers() -> None:
