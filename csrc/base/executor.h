@@ -38,7 +38,7 @@ class Sleeper {
   virtual ~Sleeper() = default;
   virtual void sleep(Nanos timeout) = 0;  // under the token, from the driving thread
   virtual void wake() = 0;                // any thread
-  virtual void look() = 0;                // as sleep(), for no time
+  virtual bool stirs() const = 0;  // any thread: something has happened that sleep() would hear of at once
   // Under the token: no operation is active any more. Whoever waited has not waited in vain: what happens seldom, such as a peer's
   // death, need not be asked for.
   virtual void rest() {}

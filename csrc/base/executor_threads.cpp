@@ -249,14 +249,15 @@ void Executor::park(Doze& doze) {
   parked_.store(0);
 }
 
-// When it is time, and how long until it is again. Who drives hears by itself.
+// When it is time, and how long until it is again. Who drives hears by itself. Nearly always there is nothing, and the token is left
+// to those who call.
 Nanos Executor::watch(Doze& doze) {
   if (!sleeper_) return kNever;
   const Nanos now = clock_.now();
   if (now < doze.watch_at) return doze.watch_at - now;
   doze.watch_at = now + kWatch;
-  if (!waiters_.load() && !demands_.load() && try_token()) {
-    guarded([this] { return sleeper_->look(), true; });
+  if (sleeper_->stirs() && !waiters_.load() && !demands_.load() && try_token()) {
+    guarded([this] { return sleeper_->sleep(Nanos{0}), true; });
     pass(false);
     release_token();
   }

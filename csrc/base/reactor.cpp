@@ -67,6 +67,12 @@ void Reactor::sleep(Nanos timeout) {
   dispatch(int(std::clamp<int64_t>(ms, 0, 60'000)));
 }
 
+bool Reactor::stirs() const {
+  epoll_event event{};
+  return epoll_wait(epoll_.get(), &event, 1, 0) >
+         0;  // it stays, for dispatch() to find: none is edge-triggered
+}
+
 void Reactor::wake() {
   const uint64_t one = 1;
   (void)!::write(wake_.get(), &one, sizeof one);

@@ -1,6 +1,6 @@
 // Reactor: the one sleeping place. Every socket, bell and pidfd joins its epoll set.
 //
-// Threads:    wake() from any thread; everything else under the executor's token.
+// Threads:    wake() and stirs() from any thread; everything else under the executor's token.
 // Ownership:  descriptors and handlers belong to the caller, who removes them before they die.
 // Errors:     add() answers kUnavailable where the system has no memory or watches left; the constructor throws.
 //             What a handler throws leaves poll() and sleep(): the executor fails what is active.
@@ -35,7 +35,7 @@ class Reactor final : public Poller, public Sleeper {
   bool poll() override;
   void sleep(Nanos timeout) override;
   void wake() override;
-  void look() override { dispatch(0); }
+  bool stirs() const override;
   void rest() override { passes_ = 0; }
 
  private:

@@ -290,8 +290,8 @@ TEST_F(ThreadsTest, TheProgressThreadHearsThoughNothingIsGoingOn) {
   std::this_thread::sleep_for(milliseconds(20));  // it is parked
   executor.with_token([&] {
     const auto hear = [&](uint32_t) {
-      heard = true;
       reactor.remove(bell.get());
+      heard = true;
     };
     ASSERT_TRUE(reactor.add(bell.get(), EPOLLIN, Reactor::Heat::kCold, hear).ok());
   });
