@@ -25,6 +25,8 @@ constexpr int kMostDoublings = 5;
 // How often the parked thread hears what has happened meanwhile: operations that never wait make no system call, and their peers
 // may have died.
 constexpr Nanos kWatch = seconds(1);
+// What is heard may take several passes until everybody knows: a broken link is found by reading, and told at the next turn.
+constexpr int kWatchPasses = 16;
 // Deadlines are looked at after so many busy passes even if something always moves.
 constexpr unsigned kPassesBetweenChecks = 256;
 
@@ -258,7 +260,8 @@ Nanos Executor::watch(Doze& doze) {
   doze.watch_at = now + kWatch;
   if (sleeper_->stirs() && !waiters_.load() && !demands_.load() && try_token()) {
     guarded([this] { return sleeper_->sleep(Nanos{0}), true; });
-    pass(false);
+    for (int passes = 0; passes < kWatchPasses && pass(false); ++passes) {
+    }
     release_token();
   }
   return kWatch;
