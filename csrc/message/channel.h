@@ -119,8 +119,7 @@ class Channel {
   void begin_put(SendRequest& request, const MessageHead& clear);
 
   void arrive(int from, const MessageHead& head, std::span<const std::byte> body);
-  bool within_window(int from, size_t bytes);
-  void out_of_turn(int from, const MessageHead& head, uint64_t due);
+  void distrust(int from, const std::string& what);
   RecvRequest* match(int from, const MessageHead& head);
   bool take_arrival(RecvRequest& request);
   void accept(RecvRequest& request, const MessageHead& head, std::span<const std::byte> body);

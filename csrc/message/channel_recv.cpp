@@ -51,36 +51,26 @@ bool Channel::take_arrival(RecvRequest& request) {
 }
 
 void Channel::arrive(int from, const MessageHead& head, std::span<const std::byte> body) {
-  if (const uint64_t due = flow(from, head.tag).arrivals; head.index != due)
-    return out_of_turn(from, head, due);
-  if (!within_window(from, body.size())) return;
+  // Engines keep the order of messages: who repeats one or leaves one out is broken or hostile.
+  if (const uint64_t due = flow(from, head.tag).arrivals; head.index != due) {
+    return distrust(from, "announced message " + std::to_string(head.index) + " of tag " +
+                              std::to_string(head.tag) + " where number " + std::to_string(due) + " was due");
+  }
+  eager_held_[from] += body.size();
+  if (eager_held_[from] > kEagerWindow) {
+    return distrust(from,
+                    "sent more than the " + std::to_string(kEagerWindow) + " bytes that it may send unasked");
+  }
   ++flow(from, head.tag).arrivals;
   if (RecvRequest* request = match(from, head)) return accept(*request, head, body);
   flow(from, head.tag).arrived.push_back({head, std::vector<std::byte>(body.begin(), body.end()), ++order_});
   if (head.tag >= kCollectiveTag) listener_.unasked(from, head.fingerprint);
 }
 
-// Engines keep the order of messages: who repeats one or leaves one out is broken or hostile, and its receives could wait for ever.
-void Channel::out_of_turn(int from, const MessageHead& head, uint64_t due) {
-  const std::string which = "message " + std::to_string(head.index) + " of tag " + std::to_string(head.tag);
-  listener_.peer_failed(from,
-                        Status(Code::kPeerFailed, "rank " + std::to_string(from) + " announced " + which +
-                                                      " where number " + std::to_string(due) + " was due")
-                            .at_peer(from),
-                        0);
-}
-
-// What it may have sent before it hears of more credit.
-bool Channel::within_window(int from, size_t bytes) {
-  eager_held_[from] += bytes;
-  if (eager_held_[from] <= kEagerWindow) return true;
+// Its receives could wait for ever, or it could fill our memory.
+void Channel::distrust(int from, const std::string& what) {
   listener_.peer_failed(
-      from,
-      Status(Code::kPeerFailed, "rank " + std::to_string(from) + " sent more than the " +
-                                    std::to_string(kEagerWindow) + " bytes that it may send unasked")
-          .at_peer(from),
-      0);
-  return false;
+      from, Status(Code::kPeerFailed, "rank " + std::to_string(from) + " " + what).at_peer(from), 0);
 }
 
 RecvRequest* Channel::match(int from, const MessageHead& head) {

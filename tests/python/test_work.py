@@ -84,14 +84,19 @@ def wait_with_a_timeout(rank: int, world: int) -> None:
     assert float(tensor[0]) == world
 
 
-def futures(rank: int, world: int) -> None:
-    """get_future: a list of the outputs; callbacks chain; it completes whether or not anybody waits."""
+def _reduced_and_doubled(world: int) -> tuple[dist.Work, torch.Tensor]:
     tensor = torch.ones(5)
     work = dist.all_reduce(tensor, async_op=True)
     assert work is not None
     doubled = work.get_future().then(lambda future: future.value()[0] * 2)
     _until(doubled.done, "a future nobody waits for")
     assert doubled.value().tolist() == [2.0 * world] * 5
+    return work, tensor
+
+
+def futures(rank: int, world: int) -> None:
+    """get_future: a list of the outputs; callbacks chain; it completes whether or not anybody waits."""
+    work, tensor = _reduced_and_doubled(world)
     assert work.get_future().wait()[0].data_ptr() == tensor.data_ptr()
 
     outputs = [torch.empty(2) for _ in range(world)]
@@ -109,12 +114,7 @@ def futures_where_no_thread_can_be_made(rank: int, world: int) -> bool:
         return False
     if rank != 0:
         time.sleep(0.2)  # rank 0 has asked for its future before the operation ends
-    tensor = torch.ones(5)
-    work = dist.all_reduce(tensor, async_op=True)
-    assert work is not None
-    doubled = work.get_future().then(lambda future: future.value()[0] * 2)
-    _until(doubled.done, "a future nobody waits for")
-    assert doubled.value().tolist() == [2.0 * world] * 5
+    _reduced_and_doubled(world)
     return True
 
 

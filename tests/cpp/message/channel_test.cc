@@ -8,9 +8,6 @@
 namespace dlslime::test {
 namespace {
 
-constexpr uint64_t kTag = 7;
-constexpr size_t kLarge = kEagerLimit + 1;
-
 TEST(Channel, EagerIsKeptUntilSomebodyAsks) {
   Rig rig;
   rig.hear(Rig::head(MessageKind::kEager, kTag, 0, 5), "hello");

@@ -14,6 +14,9 @@
 
 namespace dlslime::test {
 
+inline constexpr uint64_t kTag = 7;
+inline constexpr size_t kLarge = kEagerLimit + 1;  // bytes: announced before it is sent
+
 class Rig : public ChannelListener {
  public:
   static constexpr uint64_t kContext = 42;

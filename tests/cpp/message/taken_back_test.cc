@@ -6,9 +6,6 @@
 namespace dlslime::test {
 namespace {
 
-constexpr uint64_t kTag = 7;
-constexpr size_t kLarge = kEagerLimit + 1;
-
 TEST(TakenBack, DestroyingAClearedReceiveTakesItBackAndTheNextOneIsClearedAnew) {
   Rig rig;
   std::string first(kLarge, '.'), second(kLarge, '.');
