@@ -7,6 +7,7 @@
 #include "collective/copy_own.h"
 #include "collective/hierarchy/hierarchy.h"
 #include "collective/local/local.h"
+#include "collective/scattered.h"
 #include "collective/wire/wire.h"
 
 namespace dlslime {
@@ -56,15 +57,6 @@ Call in_parts(Call call, std::span<const Span> parts) {
       std::ranges::all_of(parts, [&](const Span& part) { return part.size() == parts[0].size(); });
   call.parts = alike ? 0 : digest_of_sizes(parts);
   return call;
-}
-
-// Of the packed parts, to or fro.
-template <class Copy>
-void for_each_part(std::span<const Bytes> parts, std::byte* packed, Copy copy) {
-  for (const Bytes& part : parts) {
-    copy(part, Bytes(packed, part.size()));
-    packed += part.size();
-  }
 }
 
 // Peers may be reading this rank's buffers. One that is stopped takes them back before its caller hears of it.
@@ -144,19 +136,22 @@ Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout) {
 }
 
 Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> parts, Layout layout) {
-  const std::span<const Bytes> all(parts);
-  const auto memory = std::make_unique_for_overwrite<std::byte[]>(total(all));
+  const Scattered all(parts);
+  std::unique_ptr<std::byte[]> memory;
   const TakesBack guard(group);  // the memory, too: it goes after the guard
-  Call call = laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, total(all)));
-  call.parts = digest_of_sizes(all);
+  Call call = laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, all.size()));
+  call.parts = digest_of_sizes(std::span<const Bytes>(parts));
   call = group.begin(call);
-  std::byte* const packed = memory.get();
-  const bool large = call.bytes > kLargeCopy;
-  co_await bulk_if(
-      large, [all, packed] { for_each_part(all, packed, [](Bytes part, Bytes in) { copy(in, part); }); });
-  co_await all_reduce(group, call, spec, Bytes(packed, call.bytes));
-  co_await bulk_if(
-      large, [all, packed] { for_each_part(all, packed, [](Bytes part, Bytes out) { copy(part, out); }); });
+  if (group.local() && group.choose(call.kind, Way::kLocal, all.size()) == Algorithm::kTwoShot) {
+    co_await local::two_shot_together(*group.local(), call, spec, parts);
+  } else {
+    memory = std::make_unique_for_overwrite<std::byte[]>(all.size());
+    const Bytes packed(memory.get(), all.size());
+    const bool large = all.size() > kLargeCopy;
+    co_await bulk_if(large, [&all, packed] { all.copy_out(0, packed); });
+    co_await all_reduce(group, call, spec, packed);
+    co_await bulk_if(large, [&all, packed] { all.copy_in(0, packed); });
+  }
   group.end();
 }
 

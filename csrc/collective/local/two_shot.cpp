@@ -4,19 +4,20 @@
 //            by who takes them.                                            Cost: 3a + S (read) + (1 - 1/N) S c
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
+#include "collective/scattered.h"
 
 namespace dlslime::local {
 namespace {
 
 class TwoShot {
  public:
-  TwoShot(LocalGroup& local, const Call& call, const ReduceSpec& spec, Bytes data, int root)
+  TwoShot(LocalGroup& local, const Call& call, const ReduceSpec& spec, Scattered data, int root)
       : local_(local),
         call_(call),
         spec_(spec),
-        data_(data),
+        data_(std::move(data)),
         takes_(root < 0 || root == me_),
-        is_mapped_(root < 0 && !data.empty() && local.is_mapped(data)) {}
+        is_mapped_(root < 0 && !whole_.empty() && local.is_mapped(whole_)) {}
 
   Task<> run() {
     if (!is_mapped_) co_await write(0);
@@ -33,7 +34,7 @@ class TwoShot {
   Task<> enter() {
     const uint64_t s = call_.sequence;
     co_await local_.line_free(s);
-    local_.post(call_, {.factor = spec_.factor, .address = is_mapped_ ? data_.data() : nullptr});
+    local_.post(call_, {.factor = spec_.factor, .address = is_mapped_ ? whole_.data() : nullptr});
     co_await local_.arrived(s);
     local_.verify(call_);
     reduction_ = local_.reduction_of(spec_, s);
@@ -45,9 +46,13 @@ class TwoShot {
     return count;
   }
 
-  Bytes chunk(size_t i) const { return part(data_, i, LocalGroup::kSlotBytes); }
-
   // ---- staged ----
+
+  static size_t start(size_t i) { return i * LocalGroup::kSlotBytes; }  // of a chunk
+  // The part of a slot that chunk i takes.
+  Bytes filled(std::byte* slot, size_t i) const {
+    return {slot, std::min(LocalGroup::kSlotBytes, data_.size() - start(i))};
+  }
 
   Task<> reduce_staged() {
     const bool all_ahead = count_mapped() == 0;
@@ -73,9 +78,10 @@ class TwoShot {
     if (i == 0) first_in_ = k;
     co_await local_.in_free(k);
     co_await bulk([this, i, k] {
-      const Bytes from = chunk(i), slot{local_.in_slot(me_, k), from.size()};
+      const Bytes slot = filled(local_.in_slot(me_, k), i);
       for (int p = 0; p < n_; ++p) {
-        if (p != me_) copy(shard(slot, n_, p), shard(from, n_, p));
+        const Bytes theirs = shard(slot, n_, p);
+        if (p != me_) data_.copy_out(start(i) + size_t(theirs.data() - slot.data()), theirs);
       }
     });
   }
@@ -86,12 +92,13 @@ class TwoShot {
     if (i == 0) first_out_ = j;
     co_await local_.out_free(j);
     co_await bulk([this, i, k, j] {
-      const Bytes mine = shard(chunk(i), n_, me_);
-      const size_t at = size_t(mine.data() - chunk(i).data());
-      std::byte* const slot = local_.out_slot(me_, j) + at;
-      void* const places[] = {takes_ ? mine.data() : slot, slot};
-      local_.fold(reduction_, std::span<void* const>(places, takes_ ? 2 : 1), mine.size(),
-                  [&](int p) { return p == me_ ? mine.data() : local_.in_slot(p, k) + at; });
+      const Bytes slot = filled(local_.out_slot(me_, j), i), out = shard(slot, n_, me_);
+      const size_t before = size_t(out.data() - slot.data());
+      data_.pieces(start(i) + before, out.size(), [&](Bytes mine, size_t at) {
+        void* const places[] = {takes_ ? mine.data() : &out[at], &out[at]};
+        local_.fold(reduction_, std::span<void* const>(places, takes_ ? 2 : 1), mine.size(),
+                    [&](int p) { return p == me_ ? mine.data() : local_.in_slot(p, k) + before + at; });
+      });
     });
     local_.publish(LocalGroup::kReduced, j);
     local_.publish(LocalGroup::kConsumed, k);
@@ -103,9 +110,9 @@ class TwoShot {
     if (takes_) {
       co_await local_.all(LocalGroup::kReduced, j);
       co_await bulk([this, i, j] {
-        const Bytes to = chunk(i);
         for (int p = 0; p < n_; ++p) {
-          if (p != me_) copy(shard(to, n_, p), shard(Bytes{local_.out_slot(p, j), to.size()}, n_, p));
+          const Bytes slot = filled(local_.out_slot(p, j), i), theirs = shard(slot, n_, p);
+          if (p != me_) data_.copy_in(start(i) + size_t(theirs.data() - slot.data()), theirs);
         }
       });
     }
@@ -113,6 +120,8 @@ class TwoShot {
   }
 
   // ---- mapped ----
+
+  Bytes chunk(size_t i) const { return part(whole_, i, LocalGroup::kSlotBytes); }
 
   // A rank's shards are written by itself alone until it says that they are reduced, and read by all others then. Nobody returns
   // before all have taken what they need.
@@ -170,13 +179,14 @@ class TwoShot {
   // Where rank `p` has the same part of its vector.
   Status place(int p, Bytes mine, const std::byte** at) const {
     const uint64_t there = local_.posted(p, call_.sequence).address;
-    return local_.mapped(p, there + size_t(mine.data() - data_.data()), mine.size(), at);
+    return local_.mapped(p, there + size_t(mine.data() - whole_.data()), mine.size(), at);
   }
 
   LocalGroup& local_;
   const Call call_;
   const ReduceSpec spec_;
-  const Bytes data_;
+  const Scattered data_;
+  const Bytes whole_ = data_.whole();
   const int me_ = local_.rank(), n_ = local_.size();
   const bool takes_, is_mapped_;
   const size_t chunks_ = std::max<size_t>(steps_for(data_.size(), LocalGroup::kSlotBytes), 1);
@@ -187,7 +197,12 @@ class TwoShot {
 }  // namespace
 
 Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int root) {
-  TwoShot shot(local, call, spec, data, root);
+  TwoShot shot(local, call, spec, Scattered(std::span(&data, 1)), root);
+  co_await shot.run();
+}
+
+Task<> two_shot_together(LocalGroup& local, Call call, ReduceSpec spec, std::span<const Bytes> parts) {
+  TwoShot shot(local, call, spec, Scattered(parts), -1);
   co_await shot.run();
 }
 

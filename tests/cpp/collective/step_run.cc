@@ -56,6 +56,7 @@ Task<> StepRun::call(Group& group) {
     case K::kBroadcast:
       return broadcast(group, step_.dtype, data_, step_.root);
     case K::kAllReduce:
+      if (step_.together()) return all_reduce_together(group, spec, in_pieces(), Layout::kRows);
       return all_reduce(group, spec, data_);
     case K::kReduce:
       return reduce(group, spec, data_, step_.root);
@@ -74,6 +75,19 @@ Task<> StepRun::call(Group& group) {
     default:
       return any_source(group);
   }
+}
+
+// Of many lengths, the last one first: what is written behind a piece's end is wrong in another.
+std::vector<Bytes> StepRun::in_pieces() const {
+  std::vector<Bytes> pieces;
+  size_t elements = 0;
+  for (Bytes rest = data_; !rest.empty(); elements = (elements * 3 + 1) % 20011) {
+    const size_t bytes = std::min(elements * size_of(step_.dtype), rest.size());
+    pieces.push_back(rest.first(bytes));
+    rest = rest.subspan(bytes);
+  }
+  std::ranges::reverse(pieces);
+  return pieces;
 }
 
 Task<> StepRun::ring(Group& group) {

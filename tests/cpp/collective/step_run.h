@@ -47,6 +47,7 @@ class StepRun {
   ByteVector empty(size_t count) const { return ByteVector(count * size_of(step_.dtype), std::byte{0xEE}); }
   ByteVector sum(int part, size_t count) const { return reduced(step_, hosts_, part, count); }
   ByteVector expected_data() const;
+  std::vector<Bytes> in_pieces() const;
   Task<> ring(Group& group);
   Task<> any_source(Group& group);
 
