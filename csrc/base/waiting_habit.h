@@ -6,7 +6,8 @@
 // Units:      Nanos of the caller's clock.
 // Invariants: waiting at once is to have done less than 100 us of anything else since the submission but wait. So many of these in a row
 //             are a habit: 4; twice as many after each that came late, up to 4096; half as many after 16 times as many as are
-//             needed, since the scheduler makes some late.
+//             needed, since the scheduler makes some late. What holds up a thread once makes all that it has in flight late, which
+//             counts once.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -35,6 +36,7 @@ class WaitingHabit {
  private:
   static constexpr uint32_t kLeast = 4, kMost = 4096, kForgiven = 16;
   std::atomic<uint32_t> in_a_row_{0}, needed_{kLeast};
+  std::atomic<int64_t> late_at_{0};  // when the last late one was: what was submitted before teaches nothing
 };
 
 }  // namespace dlslime

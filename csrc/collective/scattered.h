@@ -22,7 +22,9 @@ class Scattered {
   }
 
   size_t size() const { return size_; }
-  Bytes whole() const { return buffers_.size() == 1 ? buffers_[0] : Bytes{}; }  // empty where it lies in several
+  Bytes whole() const {
+    return buffers_.size() == 1 ? buffers_[0] : Bytes{};
+  }  // empty where it lies in several
 
   // each(piece, at): what of [from, from + bytes) lies together, `at` bytes behind `from`; in order, none of them empty.
   template <class Each>

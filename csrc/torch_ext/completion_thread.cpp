@@ -3,6 +3,7 @@
 #include <exception>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/futex.h"
 #include "base/log.h"
@@ -14,9 +15,27 @@ using std::chrono::milliseconds;
 namespace {
 constexpr Nanos kHeldUp = milliseconds(2);  // who settles one item for so long is taken to be blocked
 constexpr int kMostThreads = 16;
+thread_local CompletionThread::Own* t_own = nullptr;  // its address tells threads apart
 }  // namespace
 
+CompletionThread::Own::Own() : outer_(std::exchange(t_own, this)) {}
+
+CompletionThread::Own::~Own() {
+  t_own = outer_;
+  while (Item* item = first_) {
+    first_ = item->next_;
+    item->settle();
+  }
+}
+
+void CompletionThread::Item::settle_where_submitted() { submitter_ = &t_own; }
+
 void CompletionThread::push(Item& item, bool calls_out) {
+  if (t_own && !calls_out && item.submitter_ == &t_own) {
+    item.next_ = nullptr;
+    *std::exchange(t_own->end_, &item.next_) = &item;
+    return;
+  }
   item.calls_out_ = calls_out;
   item.next_ = items_.load();
   while (!items_.compare_exchange_weak(item.next_, &item)) {

@@ -7,7 +7,9 @@
 //
 // Threads:    push() from any, under the token too: it neither blocks nor allocates.
 // Ownership:  an item belongs to the queue from push() until settle() is called, which may destroy it. Never
-// destroyed itself. Errors:     none. Invariants: settle() is called once per push(), with no lock held.
+//             destroyed itself.
+// Errors:     none.
+// Invariants: settle() is called once per push(), with no lock held, and never inside push().
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -25,10 +27,31 @@ class CompletionThread {
     virtual ~Item() = default;
     virtual void settle() noexcept = 0;
 
+   protected:
+    // By the thread that calls this, where that finishes it: there is nothing to it but references to drop.
+    void settle_where_submitted();
+
    private:
     friend class CompletionThread;
     Item* next_ = nullptr;
     bool calls_out_ = false;
+    const void* submitter_ = nullptr;
+  };
+
+  // While one lives, what its thread finishes of its own is settled by it, when this goes: to wake a thread for that would cost more
+  // than a small operation. What calls out is not.
+  class Own {
+   public:
+    Own();
+    ~Own();
+    Own(const Own&) = delete;
+    Own& operator=(const Own&) = delete;
+
+   private:
+    friend class CompletionThread;
+    Own* const outer_;
+    Item* first_ = nullptr;
+    Item** end_ = &first_;
   };
 
   void start() { add_thread(); }

@@ -39,8 +39,8 @@ void Job::finished() noexcept {
   } while (!bits_.compare_exchange_weak(old, next));
   member_->exit();
   mark_done();
-  // The queue's reference keeps us until it is settled.
-  if (next & kQueued) completion.push(*item, next & kWanted);
+  // The queue's reference keeps us until it is settled. Read again: who wants the thread now has seen us done, or is seen here.
+  if (next & kQueued) completion.push(*item, bits_.load() & kWanted);
 }
 
 // For a timeout: who is in another operation of this group, and which other groups this process waits for.

@@ -1,7 +1,7 @@
 // Job: one issued operation of a group: what it does, what it is called, who settles it when it is done.
 //
 //   A done job must be settled once (futures, hooks, references of tensors): by the thread that waits for it,
-//   if one has claimed it, else by the completion thread.
+//   if one has claimed it, else by the completion thread, or by who issued it (CompletionThread::Own).
 //
 //   claimed  wanted  when it finishes
 //   -------  ------  ----------------------------------------------------

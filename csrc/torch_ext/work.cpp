@@ -62,6 +62,7 @@ const Job& DlslimeWork::issued() const {
 void DlslimeWork::background() {
   self_ = c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);
   job_->settle_by(*this);
+  if (!hooks_ && !epilogue_) settle_where_submitted();
   if (!hooks_) return;
   hooks_->pending.fetch_add(1);
   job_->time();
@@ -72,6 +73,7 @@ void DlslimeWork::submit() {
   background();
   // What is done before this returns is settled here: waking the completion thread for it would cost more than a small message.
   const bool mine = job_->claim();
+  const CompletionThread::Own own;
   job_->executor().submit(*job_);
   if (mine) settle_or_unclaim();
 }
@@ -90,14 +92,16 @@ void DlslimeWork::run() {
 // Advances the job on this thread; now and then looks for Ctrl-C.
 DlslimeWork::Outcome DlslimeWork::drive(Nanos until, bool begin) {
   Executor& executor = job_->executor();
+  const auto advance = [&](Nanos slice, bool first) {
+    const CompletionThread::Own own;
+    return first ? executor.run(*job_, slice) : executor.wait(*job_, slice);
+  };
   const Nanos began = executor.clock().now();
-  Nanos slice = std::min<Nanos>(until, began + kSlice);
-  bool done = begin ? executor.run(*job_, slice) : executor.wait(*job_, slice);
+  bool done = advance(std::min<Nanos>(until, began + kSlice), begin);
   Nanos now = executor.clock().now();
   bool stopped = false;
   while (!done && now < until && !(stopped = interrupted())) {
-    slice = std::min<Nanos>(until, now + kSlice);
-    done = executor.wait(*job_, slice);
+    done = advance(std::min<Nanos>(until, now + kSlice), false);
     now = executor.clock().now();
   }
   job_->member().busy_ns.fetch_add((now - began).count(), std::memory_order_relaxed);
@@ -111,6 +115,7 @@ bool DlslimeWork::isCompleted() {
   if (!job_->done()) {
     job_->member().process().check_alive();
     job_->member().process().need_progress();
+    const CompletionThread::Own own;
     job_->executor().poll_once();
   }
   if (!settled()) return false;

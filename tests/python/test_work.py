@@ -6,7 +6,9 @@ import errno
 import itertools
 import threading
 import time
+import weakref
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -245,6 +247,38 @@ def thousands_in_flight(rank: int, world: int, howmany: int) -> None:
         assert float(tensor[7]) == index * world
 
 
+def small_ones_in_flight_wake_no_thread(rank: int, world: int) -> int:
+    """With threads=0 this thread finishes what it has issued: how often did any other thread of ours wake?"""
+
+    def woken() -> int:
+        times = 0
+        for task in Path("/proc/self/task").iterdir():
+            if int(task.name) != threading.get_native_id():
+                times += int(
+                    (task / "status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0]
+                )
+        return times
+
+    tensors = [torch.ones(2) for _ in range(8)]
+    dist.barrier()
+    before = woken()
+    for _ in range(200):
+        for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+            assert work is not None
+            work.wait()
+    return woken() - before
+
+
+def nobody_keeps_a_dropped_work(rank: int, world: int) -> None:
+    """Its tensor goes at the latest when a later call returns that has found it done."""
+    tensor = torch.ones(1000)
+    alive = weakref.ref(tensor)
+    dist.all_reduce(tensor, async_op=True)
+    del tensor
+    dist.barrier()
+    assert alive() is None
+
+
 def thousands_of_messages(rank: int, world: int, howmany: int) -> None:
     """isend without anybody receiving yet, thousands of times; then they all arrive in order."""
     gate = Gate("messages")
@@ -359,6 +393,13 @@ def test_opposite_order_blocking_names_both() -> None:
 @pytest.mark.parametrize("world", [2, 4])
 def test_thousands_in_flight(pools: PoolRegistry, world: int) -> None:
     pools.get(world).run(thousands_in_flight, 3000)
+
+
+@OURS_ONLY
+def test_small_ones_in_flight_wake_no_thread() -> None:
+    with ranks(2, env={"DLSLIME_THREADS": "0"}) as pool:
+        assert max(pool.run(small_ones_in_flight_wake_no_thread)) < 50, "of 1600"
+        pool.run(nobody_keeps_a_dropped_work)
 
 
 def test_thousands_of_messages(pools: PoolRegistry) -> None:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <thread>
+#include <vector>
 
 namespace dlslime {
 namespace {
@@ -44,6 +45,17 @@ TEST(WaitingHabit, TakesTwiceAsManyAfterEachLateOne) {
     caller.late_after(milliseconds(1));
     EXPECT_EQ(caller.needed(), needed) << late;
   }
+}
+
+TEST(WaitingHabit, AllThatIsInFlightIsLateOnce) {
+  Caller caller;
+  std::vector<WaitingHabit::Stamp> flight;
+  for (int i = 0; i < 8; ++i) flight.push_back(WaitingHabit::submitted(caller.now += microseconds(1)));
+  caller.now += milliseconds(1);
+  int late = 0;
+  for (WaitingHabit::Stamp& stamp : flight) late += caller.habit.late(stamp, caller.now += microseconds(1));
+  EXPECT_EQ(late, 1);
+  EXPECT_EQ(caller.needed(), 8);
 }
 
 TEST(WaitingHabit, ForgivesALateOneAfterAWhile) {
