@@ -40,9 +40,7 @@ struct Step {
   bool ordered() const { return kind < Kind::kRing; }
   bool reduces() const;
   bool rooted() const;
-  bool together() const {
-    return kind == Kind::kAllReduce && (salt >> 16 & 3) == 0;
-  }                                     // several buffers as one
+  bool together() const { return kind == Kind::kAllReduce && salt >> 16 & 1; }  // all_reduce_together
   size_t part(int p) const;             // all_gather: what rank p gives; reduce_scatter: what it gets
   size_t part(int from, int to) const;  // all_to_all
   // Whether `rank` can't be done before `other` has joined in, however the collective runs.
