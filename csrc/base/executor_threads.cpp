@@ -140,12 +140,16 @@ bool Executor::wait_as_counted(Operation& op, Nanos until) {
   return op.done();
 }
 
+// Who polls in a loop may be keeping the progress thread, or the rank that is waited for, from its CPU.
 void Executor::poll_once() {
-  if (!try_token()) return;
-  pass(false);
-  check_deadlines();
-  release_token();
-  kick();
+  bool moved = false;
+  if (try_token()) {
+    moved = pass();
+    check_deadlines();
+    release_token();
+    kick();
+  }
+  if (!moved) sched_yield();
 }
 
 void Executor::cancel(Operation& op, Status why) {
