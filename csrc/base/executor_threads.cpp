@@ -98,7 +98,8 @@ void Executor::kick() {
 // ---- callers ----
 
 void Executor::submit(Operation& op) {
-  op.stamp_ = WaitingHabit::submitted(clock_.now());
+  const Nanos began = clock_.now();
+  op.stamp_ = WaitingHabit::submitted(began);
   push_inbox(op);
   if (!demands_.load() && try_token()) {
     checked_pass(false);
@@ -107,6 +108,7 @@ void Executor::submit(Operation& op) {
     sleeper_->wake();
   }
   if (!dozing_.load()) kick();
+  WaitingHabit::spent(clock_.now() - began);
 }
 
 // Counted first: the progress thread may look at this moment, and it leaves alone what somebody waits for.
@@ -121,7 +123,7 @@ bool Executor::wait(Operation& op, Nanos until) {
   const Nanos began = clock_.now();
   if (habit_.late(op.stamp_, began)) dozing_.store(false);
   const bool done = wait_as_counted(op, until);
-  WaitingHabit::waited(clock_.now() - began);
+  WaitingHabit::spent(clock_.now() - began);
   return done;
 }
 

@@ -6,20 +6,20 @@
 namespace dlslime {
 namespace {
 constexpr Nanos kAtOnce = std::chrono::microseconds(100);
-thread_local Nanos t_waited{0};  // its address tells threads apart
+thread_local Nanos t_spent{0};  // its address tells threads apart
 }  // namespace
 
-WaitingHabit::Stamp WaitingHabit::submitted(Nanos now) { return {now, t_waited, &t_waited}; }
+WaitingHabit::Stamp WaitingHabit::submitted(Nanos now) { return {now, t_spent, &t_spent}; }
 
-void WaitingHabit::waited(Nanos time) { t_waited += time; }
+void WaitingHabit::spent(Nanos time) { t_spent += time; }
 
 bool WaitingHabit::late(Stamp& stamp, Nanos now) {
   const std::atomic_ref thread(stamp.thread);
-  if (thread.load(std::memory_order_relaxed) != &t_waited) return false;
+  if (thread.load(std::memory_order_relaxed) != &t_spent) return false;
   thread.store(nullptr, std::memory_order_relaxed);
   if (stamp.at < Nanos(late_at_.load(std::memory_order_relaxed))) return false;
   const uint32_t needed = needed_.load();
-  if (now - stamp.at - (t_waited - stamp.waited) < kAtOnce) {
+  if (now - stamp.at - (t_spent - stamp.spent) < kAtOnce) {
     if (in_a_row_.fetch_add(1) > kForgiven * needed) needed_.store(std::max(needed / 2, kLeast));
     return false;
   }

@@ -66,12 +66,12 @@ TEST(WaitingHabit, ForgivesALateOneAfterAWhile) {
   EXPECT_EQ(caller.needed(), 8) << "and not 16";
 }
 
-TEST(WaitingHabit, TimeInOtherWaitsIsNotAway) {
+TEST(WaitingHabit, TimeSpentOnOtherOperationsIsNotAway) {
   Caller caller;
   WaitingHabit::Stamp first = WaitingHabit::submitted(caller.now), second = first;
   EXPECT_FALSE(caller.habit.late(first, caller.now));
   caller.now += milliseconds(5);
-  WaitingHabit::waited(milliseconds(5));
+  WaitingHabit::spent(milliseconds(5));
   EXPECT_FALSE(caller.habit.late(second, caller.now));
   EXPECT_EQ(caller.habit.in_a_row(), 2u);
 }
