@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import floor, limit, mpi
-from bench.bars import OURS, bars, unavoidable
+from bench.bars import GLOO, OURS, bars, unavoidable
 from bench.cases import CASES
 from bench.judge import judge, tables
 from bench.machine import describe
@@ -125,6 +125,7 @@ def wanted(options: argparse.Namespace) -> list[Key]:
         and (not options.ops or key.op in options.ops)
         and (not options.sizes or key.size in options.sizes)
         and (not options.engines or key.engines == options.engines)
+        and (key.backend not in (OURS, GLOO) or key.backend in options.backends)
     ]
     keys = [*needed, *([] if options.bars else swept(options))]
     with_mpi = not options.no_mpi and mpi.available()

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench import mpi
+from bench import collectives, mpi
 from bench.bars import Cell, bars
 from bench.cases import ALL
 from bench.judge import judge
@@ -50,6 +50,12 @@ def test_every_key_of_the_bars_can_be_measured_and_is_planned_once() -> None:
     assert sorted(planned) == sorted(keys)
     for job in jobs(list(keys)):
         assert len({(key.world, key.engines, key.backend == mpi.NAME) for key in job.keys}) == 1
+
+
+def test_bars_want_no_backend_that_was_not_asked_for() -> None:
+    options = collectives.parse(["--bars", "--no-mpi", "--backends", "dlslime"])
+    assert {key.backend for key in collectives.wanted(options)} >= {"dlslime"}
+    assert "gloo" not in {key.backend for key in collectives.wanted(options)}
 
 
 def test_a_ratio_s_two_sides_are_measured_in_turn() -> None:
