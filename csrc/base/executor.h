@@ -84,8 +84,8 @@ class Executor {
   bool run(Operation& op, Nanos until);
   bool wait(Operation& op, Nanos until);  // true: done; false: `until` passed and the operation goes on
   void cancel(Operation& op, Status why);
-  void
-  poll_once();  // one pass if the token is free, with one piece of bulk work; yields the CPU if nothing moved
+  // One pass if the token is free, with one piece of bulk work (1 MiB or some 100 us); yields the CPU if nothing moved.
+  void poll_once();
 
   // Runs `f` under the token, waiting for it if need be.
   template <class F>

@@ -4,10 +4,10 @@
 // Threads:    any. A Stamp is read and written by the thread that submitted, others that wait learn that it isn't theirs.
 // Errors:     none; a wrong guess costs time only.
 // Units:      Nanos of the caller's clock.
-// Invariants: waiting at once is to have done less than 100 us of anything else since the submission but submit and wait. So many of these in a row
-//             are a habit: 4; twice as many after each that came late, up to 4096; half as many after 16 times as many as are
-//             needed, since the scheduler makes some late. What holds up a thread once makes all that it has in flight late, which
-//             counts once.
+// Invariants: waiting at once is to have done less than 100 us of anything else since the submission but submit and wait. So many of
+//             these in a row are a habit: 4; twice as many after each that came late, up to 4096; half as many after 16 times as
+//             many as are needed, since the scheduler makes some late. What holds up a thread once makes all that it has in flight
+//             late, which counts once.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -20,7 +20,7 @@ class WaitingHabit {
  public:
   struct Stamp {  // of an operation, when it was submitted
     Nanos at{0};
-    Nanos spent{0};                // what its thread had spent on operations until then
+    Nanos spent{0};                // what its thread had spent in submissions and waits until then
     const void* thread = nullptr;  // which one that was; null: nothing is to be learnt, or has been already
   };
   static Stamp submitted(Nanos now);

@@ -3,11 +3,11 @@
 #include "collective/collectives.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "collective/copy_own.h"
 #include "collective/hierarchy/hierarchy.h"
 #include "collective/local/local.h"
-#include "collective/scattered.h"
 #include "collective/wire/wire.h"
 
 namespace dlslime {
@@ -74,12 +74,16 @@ class TakesBack {
 };
 
 Task<> reduce_alone(ReduceSpec spec, Bytes out, ConstBytes in) {
-  if (in.empty()) co_return;
-  co_await bulk_if(in.size() > kLargeFold, [&spec, out, in] {
-    const void* source = in.data();
-    dlslime::reduce(Reduction{spec.kind, spec.dtype, 1, std::span(&spec.factor, 1)}, out.data(),
-                    std::span(&source, 1), in.size() / size_of(spec.dtype));
-  });
+  constexpr size_t kPiece = 1 << 20;
+  for (size_t i = 0; i < steps_for(in.size(), kPiece); ++i) {
+    const ConstBytes from = part(in, i, kPiece);
+    std::byte* const to = part(out, i, kPiece).data();
+    co_await bulk_if(from.size() > kLargeFold, [&spec, to, from] {
+      const void* source = from.data();
+      dlslime::reduce(Reduction{spec.kind, spec.dtype, 1, std::span(&spec.factor, 1)}, to,
+                      std::span(&source, 1), from.size() / size_of(spec.dtype));
+    });
+  }
 }
 
 // Null: not on several hosts, or the plan has it by messages alone.
@@ -136,14 +140,14 @@ Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout) {
 }
 
 Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> parts, Layout layout) {
-  const Scattered all(parts);
+  Scattered all(parts);
   std::unique_ptr<std::byte[]> memory;
   const TakesBack guard(group);  // the memory, too: it goes after the guard
   Call call = laid_out(layout, call_of(CollectiveKind::kAllReduce, spec, all.size()));
   call.parts = digest_of_sizes(std::span<const Bytes>(parts));
   call = group.begin(call);
   if (group.local() && group.choose(call.kind, Way::kLocal, all.size()) == Algorithm::kTwoShot) {
-    co_await local::two_shot_together(*group.local(), call, spec, parts);
+    co_await local::two_shot_together(*group.local(), call, spec, std::move(all));
   } else {
     memory = std::make_unique_for_overwrite<std::byte[]>(all.size());
     const Bytes packed(memory.get(), all.size());

@@ -27,7 +27,7 @@ struct ReduceSpec {
 Task<> barrier(Group& group);
 Task<> broadcast(Group& group, DType dtype, Bytes data, int root, Layout layout = Layout::kRows);
 Task<> all_reduce(Group& group, ReduceSpec spec, Bytes data, Layout layout = Layout::kRows);
-// As one: what is small costs less together. All ranks must bring parts of the same sizes.
+// As one: what is small costs less together. All ranks must bring parts of the same sizes; they are whole elements and do not overlap.
 Task<> all_reduce_together(Group& group, ReduceSpec spec, std::vector<Bytes> parts, Layout layout);
 // Elsewhere than at the root `data` is left as it was.
 Task<> reduce(Group& group, ReduceSpec spec, Bytes data, int root, Layout layout = Layout::kRows);

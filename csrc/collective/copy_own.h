@@ -18,22 +18,17 @@ inline void copy_part(Bytes to, ConstBytes from, size_t whole) {
   if (to.data() != from.data()) streaming_copy(to.data(), from.data(), from.size(), whole);
 }
 
-inline auto copy_own(Bytes to, ConstBytes from) {
-  return bulk_if(from.size() > kLargeCopy, [to, from] { copy_part(to, from, from.size()); });
-}
-
-// While messages of the same operation are under way: in pieces, so that this rank's engines get their turns in between and no
-// peer waits until the whole part has been copied.
-inline constexpr size_t kCopyPiece = 256 << 10;
-
-inline Task<> copy_beside(Bytes to, ConstBytes from) {
-  const size_t pieces = steps_for(from.size(), kCopyPiece);
+// In pieces, so that deadlines, aborts and who polls (Executor::poll_once) get their turns in between.
+inline Task<> copy_own(Bytes to, ConstBytes from, size_t piece = 1 << 20) {
+  const size_t whole = from.size(), pieces = steps_for(whole, piece);
   for (size_t i = 0; i < pieces; ++i) {
-    const Bytes into = part(to, i, kCopyPiece);
-    const ConstBytes piece = part(from, i, kCopyPiece);
-    const size_t whole = from.size();
-    co_await bulk_if(piece.size() > kLargeCopy, [into, piece, whole] { copy_part(into, piece, whole); });
+    const Bytes into = part(to, i, piece);
+    const ConstBytes mine = part(from, i, piece);
+    co_await bulk_if(mine.size() > kLargeCopy, [into, mine, whole] { copy_part(into, mine, whole); });
   }
 }
+
+// While messages of the same operation are under way: in smaller ones, so that no peer waits for this rank's engines long.
+inline Task<> copy_beside(Bytes to, ConstBytes from) { return copy_own(to, from, 256 << 10); }
 
 }  // namespace dlslime

@@ -4,8 +4,10 @@
 // Ownership: refers to the buffers and to the span that names them.
 // Units:     bytes; places count from the beginning of the vector.
 // Cost:      a place is found in O(log buffers); one buffer allocates nothing.
+// Invariants: buffers are whole elements, so that a piece of any reduction is.
 #pragma once
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "collective/parts.h"
@@ -15,6 +17,7 @@ namespace dlslime {
 class Scattered {
  public:
   explicit Scattered(std::span<const Bytes> buffers) : buffers_(buffers) {
+    if (buffers.size() > 1) starts_.reserve(buffers.size());
     for (const Bytes& buffer : buffers) {
       if (buffers.size() > 1) starts_.push_back(size_);
       size_ += buffer.size();
@@ -22,9 +25,8 @@ class Scattered {
   }
 
   size_t size() const { return size_; }
-  Bytes whole() const {
-    return buffers_.size() == 1 ? buffers_[0] : Bytes{};
-  }  // empty where it lies in several
+  // Empty where it lies in several.
+  Bytes whole() const { return buffers_.size() == 1 ? buffers_[0] : Bytes{}; }
 
   // each(piece, at): what of [from, from + bytes) lies together, `at` bytes behind `from`; in order, none of them empty.
   template <class Each>

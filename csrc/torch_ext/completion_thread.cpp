@@ -15,28 +15,36 @@ using std::chrono::milliseconds;
 namespace {
 constexpr Nanos kHeldUp = milliseconds(2);  // who settles one item for so long is taken to be blocked
 constexpr int kMostThreads = 16;
-thread_local CompletionThread::Own* t_own = nullptr;  // its address tells threads apart
+constexpr Nanos kSoon = std::chrono::microseconds(100);
+thread_local CompletionThread::Own* t_own = nullptr;  // its address tells threads apart, as long as they live
 }  // namespace
 
-CompletionThread::Own::Own() : outer_(std::exchange(t_own, this)) {}
+CompletionThread::Own::Own(CompletionThread& completion)
+    : completion_(completion), outer_(std::exchange(t_own, this)), began_(completion.clock_.now()) {}
 
 CompletionThread::Own::~Own() {
   t_own = outer_;
+  if (!first_) return;
+  const bool soon = completion_.clock_.now() - began_ < kSoon;
   while (Item* item = first_) {
     first_ = item->next_;
-    item->settle();
+    if (soon && item->quiet())
+      item->settle();
+    else
+      completion_.enqueue(*item);
   }
 }
 
-void CompletionThread::Item::settle_where_submitted() { submitter_ = &t_own; }
+const void* CompletionThread::this_thread() { return &t_own; }
 
 void CompletionThread::push(Item& item, bool calls_out) {
-  if (t_own && !calls_out && item.submitter_ == &t_own) {
-    item.next_ = nullptr;
-    *std::exchange(t_own->end_, &item.next_) = &item;
-    return;
-  }
   item.calls_out_ = calls_out;
+  if (!t_own || calls_out || item.submitter_ != this_thread()) return enqueue(item);
+  item.next_ = nullptr;
+  *std::exchange(t_own->end_, &item.next_) = &item;
+}
+
+void CompletionThread::enqueue(Item& item) {
   item.next_ = items_.load();
   while (!items_.compare_exchange_weak(item.next_, &item)) {
   }

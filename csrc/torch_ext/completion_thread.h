@@ -1,7 +1,7 @@
 // CompletionThread: where futures are completed and the last references of tensors are dropped: both may take
 // the GIL, so neither may happen under the executor's token.
 //
-//   One thread settles, in the order of completion. A callback may block, even for a future that only we can
+//   One thread settles, in the order of completion (what Own leaves to it: 50 ms later at most). A callback may block, even for a future that only we can
 //   complete (DDP's PowerSGD hook does): before the first one is called a second thread is started, and it
 //   takes over when the first is held up.
 //
@@ -28,8 +28,9 @@ class CompletionThread {
     virtual void settle() noexcept = 0;
 
    protected:
-    // By the thread that calls this, where that finishes it: there is nothing to it but references to drop.
-    void settle_where_submitted();
+    // By the thread that calls this, where that finishes it and it is quiet().
+    void settle_where_submitted() { submitter_ = this_thread(); }
+    virtual bool quiet() noexcept = 0;  // there is nothing to it but references to drop
 
    private:
     friend class CompletionThread;
@@ -38,18 +39,21 @@ class CompletionThread {
     const void* submitter_ = nullptr;
   };
 
-  // While one lives, what its thread finishes of its own is settled by it, when this goes: to wake a thread for that would cost more
-  // than a small operation. What calls out is not.
+  // While one lives, what its thread has submitted and finishes is left to it. When this goes soon, it settles what is quiet: to wake a
+  // thread for that would cost more than a small operation. The rest is queued, and all of it after a longer time: who drops a
+  // tensor may run a finalizer, which must not come between a long wait and its signals or its timeout.
   class Own {
    public:
-    Own();
+    explicit Own(CompletionThread& completion);
     ~Own();
     Own(const Own&) = delete;
     Own& operator=(const Own&) = delete;
 
    private:
     friend class CompletionThread;
+    CompletionThread& completion_;
     Own* const outer_;
+    const Nanos began_;
     Item* first_ = nullptr;
     Item** end_ = &first_;
   };
@@ -61,6 +65,8 @@ class CompletionThread {
   bool stop(Nanos patience);
 
  private:
+  static const void* this_thread();
+  void enqueue(Item& item);
   void add_thread();
   void try_to_add_thread();
   void loop();

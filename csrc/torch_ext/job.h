@@ -5,7 +5,7 @@
 //
 //   claimed  wanted  when it finishes
 //   -------  ------  ----------------------------------------------------
-//   no       -       queued for the completion thread
+//   no       -       queued for the completion thread, or left to who issued it
 //   yes      no      the claimer settles (owed() is true)
 //   yes      yes     queued: a future or a hook wants the completion thread
 //

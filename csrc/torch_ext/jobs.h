@@ -31,7 +31,7 @@ class MessageJob final : public Job {
   int source_ = -1;
 };
 
-// The all_reduces of one batch: what overlaps would be summed once or twice as they are packed. Throws ValueError.
+// The all_reduces of one batch: what two share would be summed once or twice, as they travel. Throws ValueError.
 void check_apart(std::span<const CollectiveArgs> all);
 
 class BatchJob final : public Job {

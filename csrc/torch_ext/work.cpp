@@ -62,7 +62,7 @@ const Job& DlslimeWork::issued() const {
 void DlslimeWork::background() {
   self_ = c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);
   job_->settle_by(*this);
-  if (!hooks_ && !epilogue_) settle_where_submitted();
+  settle_where_submitted();
   if (!hooks_) return;
   hooks_->pending.fetch_add(1);
   job_->time();
@@ -71,9 +71,10 @@ void DlslimeWork::background() {
 
 void DlslimeWork::submit() {
   background();
-  // What is done before this returns is settled here: waking the completion thread for it would cost more than a small message.
+  // What is done before this returns is settled here, this one because it is claimed and earlier ones as our own: waking the
+  // completion thread for them would cost more than a small message.
   const bool mine = job_->claim();
-  const CompletionThread::Own own;
+  const CompletionThread::Own own(job_->member().process().completion());
   job_->executor().submit(*job_);
   if (mine) settle_or_unclaim();
 }
@@ -93,7 +94,7 @@ void DlslimeWork::run() {
 DlslimeWork::Outcome DlslimeWork::drive(Nanos until, bool begin) {
   Executor& executor = job_->executor();
   const auto advance = [&](Nanos slice, bool first) {
-    const CompletionThread::Own own;
+    const CompletionThread::Own own(job_->member().process().completion());
     return first ? executor.run(*job_, slice) : executor.wait(*job_, slice);
   };
   const Nanos began = executor.clock().now();
@@ -115,7 +116,7 @@ bool DlslimeWork::isCompleted() {
   if (!job_->done()) {
     job_->member().process().check_alive();
     job_->member().process().need_progress();
-    const CompletionThread::Own own;
+    const CompletionThread::Own own(job_->member().process().completion());
     job_->executor().poll_once();
   }
   if (!settled()) return false;
@@ -222,6 +223,12 @@ void DlslimeWork::settle() noexcept {
   if (hooks_) tell_hook();
   inputs_.clear();
   const auto last = std::move(self_);  // may be the last reference: nothing of this is touched below
+}
+
+bool DlslimeWork::quiet() noexcept {
+  if (epilogue_ || hooks_) return false;
+  const std::lock_guard guard(lock_);
+  return !future_.future && !result_.future;
 }
 
 void DlslimeWork::tell_hook() {

@@ -80,6 +80,7 @@ class DlslimeWork final : public c10d::Work, private CompletionThread::Item {
   Outcome wait_until(Nanos until);
   void background();
   void settle() noexcept override;
+  bool quiet() noexcept override;
   void settle_or_unclaim();
   void tell_hook();
   void compute_outputs();

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+import weakref
 
 import pytest
 import torch
@@ -50,4 +52,30 @@ def test_interrupt(engine: str, call: str) -> None:
         outcome = blocked.wait(10.0)[0]
         assert outcome.raised("KeyboardInterrupt"), outcome.describe()
         assert outcome.ended - sent < BOUND
+        pool.broken = True
+
+
+def block_with_a_finalizer_due(rank: int, world: int) -> None:
+    """The other rank ends an operation whose tensor nobody else has, interrupts us at once, and never comes again."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    pid = torch.tensor([os.getpid()])
+    dist.broadcast(pid, 0)
+    if rank == 1:
+        time.sleep(0.3)
+        dist.all_reduce(torch.ones(10))
+        os.kill(int(pid), signal.SIGINT)
+        return
+    tensor = torch.ones(10)
+    keep = weakref.ref(tensor, lambda _: None)
+    dist.all_reduce(tensor, async_op=True)
+    del tensor
+    dist.all_reduce(torch.ones(10))
+    assert keep
+
+
+def test_no_finalizer_takes_the_interrupt() -> None:
+    """Python delivers it in the first code that runs on the main thread, and drops what a finalizer raises."""
+    with ranks(2) as pool:
+        outcome = pool.submit(block_with_a_finalizer_due).wait(10.0)[0]
+        assert outcome.raised("KeyboardInterrupt"), outcome.describe()
         pool.broken = True

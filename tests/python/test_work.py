@@ -270,13 +270,13 @@ def small_ones_in_flight_wake_no_thread(rank: int, world: int) -> int:
 
 
 def nobody_keeps_a_dropped_work(rank: int, world: int) -> None:
-    """Its tensor goes at the latest when a later call returns that has found it done."""
+    """Its tensor goes soon after a call that has found it done."""
     tensor = torch.ones(1000)
     alive = weakref.ref(tensor)
     dist.all_reduce(tensor, async_op=True)
     del tensor
     dist.barrier()
-    assert alive() is None
+    _until(lambda: alive() is None, "the tensor's end")
 
 
 def thousands_of_messages(rank: int, world: int, howmany: int) -> None:

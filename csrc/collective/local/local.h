@@ -10,6 +10,7 @@
 #pragma once
 #include "collective/collectives.h"
 #include "collective/local/local_group.h"
+#include "collective/scattered.h"
 
 namespace dlslime::local {
 
@@ -26,7 +27,7 @@ Task<> all_to_all(LocalGroup& local, Call call, std::span<const ConstBytes> in, 
 
 // Reduce-scatter into out-slots, then everybody (root < 0) or the root takes them: two_shot.cpp.
 Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int root);
-// The same of several buffers as if they were one vector; no two of them overlap.
-Task<> two_shot_together(LocalGroup& local, Call call, ReduceSpec spec, std::span<const Bytes> parts);
+// The same of several buffers as if they were one vector.
+Task<> two_shot_together(LocalGroup& local, Call call, ReduceSpec spec, Scattered parts);
 
 }  // namespace dlslime::local

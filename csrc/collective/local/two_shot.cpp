@@ -2,9 +2,10 @@
 //   staged   through the slots; a three-stage pipeline of chunks.          Cost: 2a + (2 - 1/N) S c + S (read), whatever N is
 //   mapped   where every rank's vector lies where all others have mapped it, shards are read there, by who reduces them and
 //            by who takes them.                                            Cost: 3a + S (read) + (1 - 1/N) S c
+#include <utility>
+
 #include "collective/local/local.h"
 #include "collective/local/steps.h"
-#include "collective/scattered.h"
 
 namespace dlslime::local {
 namespace {
@@ -201,8 +202,8 @@ Task<> two_shot(LocalGroup& local, Call call, ReduceSpec spec, Bytes data, int r
   co_await shot.run();
 }
 
-Task<> two_shot_together(LocalGroup& local, Call call, ReduceSpec spec, std::span<const Bytes> parts) {
-  TwoShot shot(local, call, spec, Scattered(parts), -1);
+Task<> two_shot_together(LocalGroup& local, Call call, ReduceSpec spec, Scattered parts) {
+  TwoShot shot(local, call, spec, std::move(parts), -1);
   co_await shot.run();
 }
 
