@@ -74,10 +74,9 @@ class TakesBack {
 };
 
 Task<> reduce_alone(ReduceSpec spec, Bytes out, ConstBytes in) {
-  constexpr size_t kPiece = 1 << 20;
-  for (size_t i = 0; i < steps_for(in.size(), kPiece); ++i) {
-    const ConstBytes from = part(in, i, kPiece);
-    std::byte* const to = part(out, i, kPiece).data();
+  for (size_t i = 0; i < steps_for(in.size(), kBulkBytes); ++i) {
+    const ConstBytes from = part(in, i, kBulkBytes);
+    std::byte* const to = part(out, i, kBulkBytes).data();
     co_await bulk_if(from.size() > kLargeFold, [&spec, to, from] {
       const void* source = from.data();
       dlslime::reduce(Reduction{spec.kind, spec.dtype, 1, std::span(&spec.factor, 1)}, to,

@@ -18,8 +18,7 @@ inline void copy_part(Bytes to, ConstBytes from, size_t whole) {
   if (to.data() != from.data()) streaming_copy(to.data(), from.data(), from.size(), whole);
 }
 
-// In pieces, so that deadlines, aborts and who polls (Executor::poll_once) get their turns in between.
-inline Task<> copy_own(Bytes to, ConstBytes from, size_t piece = 1 << 20) {
+inline Task<> copy_own(Bytes to, ConstBytes from, size_t piece = kBulkBytes) {
   const size_t whole = from.size(), pieces = steps_for(whole, piece);
   for (size_t i = 0; i < pieces; ++i) {
     const Bytes into = part(to, i, piece);
@@ -29,6 +28,7 @@ inline Task<> copy_own(Bytes to, ConstBytes from, size_t piece = 1 << 20) {
 }
 
 // While messages of the same operation are under way: in smaller ones, so that no peer waits for this rank's engines long.
-inline Task<> copy_beside(Bytes to, ConstBytes from) { return copy_own(to, from, 256 << 10); }
+inline constexpr size_t kCopyPiece = 256 << 10;
+inline Task<> copy_beside(Bytes to, ConstBytes from) { return copy_own(to, from, kCopyPiece); }
 
 }  // namespace dlslime

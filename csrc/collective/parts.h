@@ -21,6 +21,10 @@ inline void copy(Bytes to, ConstBytes from) {
 // meanwhile (bulk_if).
 inline constexpr size_t kLargeCopy = 32 << 10, kLargeFold = 128 << 10;
 
+// What is copied, read or folded in one piece of bulk work: longer ones are cut, so that an abort, a deadline, another operation or
+// who polls is seen in between.
+inline constexpr size_t kBulkBytes = 1 << 20;
+
 // How many steps of `piece` bytes a vector takes, and what step i moves.
 inline size_t steps_for(size_t total, size_t piece) { return (total + piece - 1) / piece; }
 template <class Span>

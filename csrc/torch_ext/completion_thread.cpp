@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 namespace {
 constexpr Nanos kHeldUp = milliseconds(2);  // who settles one item for so long is taken to be blocked
 constexpr int kMostThreads = 16;
-constexpr Nanos kSoon = std::chrono::microseconds(100);
+constexpr Nanos kSoon = std::chrono::microseconds(100);  // a shorter call has waited for nothing long
 thread_local CompletionThread::Own* t_own = nullptr;  // its address tells threads apart, as long as they live
 }  // namespace
 

@@ -1,9 +1,9 @@
 // CompletionThread: where futures are completed and the last references of tensors are dropped: both may take
 // the GIL, so neither may happen under the executor's token.
 //
-//   One thread settles, in the order of completion (what Own leaves to it: 50 ms later at most). A callback may block, even for a future that only we can
-//   complete (DDP's PowerSGD hook does): before the first one is called a second thread is started, and it
-//   takes over when the first is held up.
+//   One thread settles, in the order of completion (what Own leaves to it: 50 ms later at most). A callback
+//   may block, even for a future that only we can complete (DDP's PowerSGD hook does): before the first one
+//   is called a second thread is started, and it takes over when the first is held up.
 //
 // Threads:    push() from any, under the token too: it neither blocks nor allocates.
 // Ownership:  an item belongs to the queue from push() until settle() is called, which may destroy it. Never
@@ -28,15 +28,13 @@ class CompletionThread {
     virtual void settle() noexcept = 0;
 
    protected:
-    // By the thread that calls this, where that finishes it and it is quiet().
-    void settle_where_submitted() { submitter_ = this_thread(); }
     virtual bool quiet() noexcept = 0;  // there is nothing to it but references to drop
 
    private:
     friend class CompletionThread;
     Item* next_ = nullptr;
     bool calls_out_ = false;
-    const void* submitter_ = nullptr;
+    const void* const submitter_ = this_thread();  // who makes an item submits it
   };
 
   // While one lives, what its thread has submitted and finishes is left to it. When this goes soon, it settles what is quiet: to wake a

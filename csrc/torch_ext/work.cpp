@@ -62,7 +62,6 @@ const Job& DlslimeWork::issued() const {
 void DlslimeWork::background() {
   self_ = c10::intrusive_ptr<DlslimeWork>::reclaim_copy(this);
   job_->settle_by(*this);
-  settle_where_submitted();
   if (!hooks_) return;
   hooks_->pending.fetch_add(1);
   job_->time();

@@ -41,7 +41,7 @@ class Folding {
 
   bool done() const { return block_ == blocks_.size(); }
   Status turn() {
-    for (size_t bytes = 0; bytes < local::kPullBytes && !done();) {
+    for (size_t bytes = 0; bytes < kBulkBytes && !done();) {
       const ConstBytes own = blocks_[block_].subspan(from_, std::min(piece_, blocks_[block_].size() - from_));
       if (Status status = read(own.size()); !status.ok()) return status;
       const auto sources = local_.sources([&](int p) { return p == local_.rank() ? own.data() : place(p); });

@@ -14,9 +14,6 @@
 
 namespace dlslime::local {
 
-// What is read in a turn: longer reads are cut, so that an abort, a deadline or another operation is seen in between.
-inline constexpr size_t kPullBytes = 1 << 20;
-
 inline bool pulls(LocalGroup& local, const Call& call, uint64_t bytes) {
   return local.group().choose(call.kind, Way::kLocal, bytes) == Algorithm::kPull;
 }
@@ -28,7 +25,7 @@ Task<> pull_blocks(LocalGroup& local, int who, std::span<const Bytes> blocks, bo
   while (block < blocks.size()) {
     Status read;
     co_await bulk_if(large, [&local, &read, &block, &from, &address, blocks, who] {
-      for (size_t left = kPullBytes; block < blocks.size() && left && read.ok();) {
+      for (size_t left = kBulkBytes; block < blocks.size() && left && read.ok();) {
         const Bytes piece = blocks[block].subspan(from, std::min(left, blocks[block].size() - from));
         read = local.read_private(who, address(block) + from, piece);
         left -= piece.size();

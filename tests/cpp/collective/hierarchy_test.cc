@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "collective/copy_own.h"
-#include "collective/local/pull.h"
 #include "collective/sim_group.h"
 #include "collective/step.h"
 
@@ -71,13 +70,13 @@ void expect_turns(size_t least, const std::function<Task<>(Group&, std::vector<s
 }
 
 TEST(Hierarchy, OthersHaveTheirTurnsInABroadcast) {
-  expect_turns(16 * kMiB / local::kPullBytes,
+  expect_turns(16 * kMiB / kBulkBytes,
                [](Group& group, auto& data) { return broadcast(group, DType::U8, data, 0); });
 }
 
 TEST(Hierarchy, OthersHaveTheirTurnsInAnAllGather) {
   constexpr size_t kPart = 5 * kMiB;
-  expect_turns(2 * kPart / local::kPullBytes + kPart / (256 << 10), [](Group& group, auto& data) -> Task<> {
+  expect_turns(2 * kPart / kBulkBytes + kPart / kCopyPiece, [](Group& group, auto& data) -> Task<> {
     std::vector<std::byte> mine(kPart);
     std::vector<Bytes> parts;
     for (size_t rank = 0; rank < 3; ++rank) parts.push_back(Bytes(data).subspan(rank * kPart, kPart));
@@ -87,7 +86,7 @@ TEST(Hierarchy, OthersHaveTheirTurnsInAnAllGather) {
 
 TEST(Hierarchy, OthersHaveTheirTurnsInAnAllToAll) {
   constexpr size_t kOwn = 8 * kMiB;
-  expect_turns(kOwn / (256 << 10), [](Group& group, auto& data) -> Task<> {
+  expect_turns(kOwn / kCopyPiece, [](Group& group, auto& data) -> Task<> {
     std::vector<ConstBytes> in(3);
     std::vector<Bytes> out(3);
     in[size_t(group.rank())] = ConstBytes(data).subspan(0, kOwn);
